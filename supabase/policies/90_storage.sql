@@ -1,0 +1,17 @@
+-- Files: a path begins with the garage's id, compared as text, since a cast would let one odd file name
+-- break every query. Workers store with the service key, which passes by policies.
+
+drop policy if exists tenant_floor on storage.objects;
+create policy tenant_floor on storage.objects as restrictive for all to public
+    using (split_part(name, '/', 1) = (select private.garage_id())::text)
+    with check (split_part(name, '/', 1) = (select private.garage_id())::text);
+
+drop policy if exists select_member on storage.objects;
+create policy select_member on storage.objects for select to authenticated
+    using (bucket_id = 'invoices'
+        and split_part(name, '/', 1) = (select private.garage_id_for('invoices.read'))::text);
+
+-- A customer has no path of their own to a file: only the edge can have a link signed, one at a time.
+drop policy if exists select_customer on storage.objects;
+create policy select_customer on storage.objects for select to portal
+    using (bucket_id = 'invoices' and name = (select private.granted_object_name()));
