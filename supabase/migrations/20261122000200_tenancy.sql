@@ -204,16 +204,18 @@ create index membership_permissions_permission_idx on public.membership_permissi
 
 create function private.has_module(garage_id uuid, module text)
 returns boolean
-language sql
+language plpgsql -- a cached plan: policies ask this in every statement
 stable
 security definer -- garage_modules is closed to the roles that ask
 set search_path = pg_catalog, pg_temp
 as $$
-    select exists (
+begin
+    return exists (
         select from public.garage_modules m
          where m.garage_id = has_module.garage_id and m.module = has_module.module and m.is_enabled
     );
-$$;
+end $$;
+comment on function private.has_module is 'Has the garage switched this module on?';
 
 -- Total: whatever the claims hold, the answer is a garage or null. One raising policy would stop
 -- Realtime for everybody.

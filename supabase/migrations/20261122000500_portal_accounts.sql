@@ -221,21 +221,26 @@ comment on function private.take is
 
 create function private.live_portal_session(session_id uuid, account_id uuid, garage_id uuid)
 returns public.portal_sessions
-language sql
+language plpgsql -- a cached plan: policies ask this in every statement
 stable
 security definer -- sessions are closed to the roles that ask
 set search_path = pg_catalog, pg_temp
 as $$
-    select s from public.portal_sessions s
+declare
+    session public.portal_sessions;
+begin
+    select s.* into session
+      from public.portal_sessions s
       join public.portal_accounts a on a.garage_id = s.garage_id and a.id = s.account_id
       join public.portal_devices d on d.garage_id = s.garage_id and d.id = s.device_id
+      join public.garage_modules m on m.garage_id = s.garage_id and m.module = 'portal' and m.is_enabled
      where s.id = live_portal_session.session_id
        and s.account_id = live_portal_session.account_id
        and s.garage_id = live_portal_session.garage_id
        and s.revoked_at is null and s.idle_expires_at > now() and s.expires_at > now()
-       and a.deactivated_at is null and d.revoked_at is null
-       and private.has_module(s.garage_id, 'portal');
-$$;
+       and a.deactivated_at is null and d.revoked_at is null;
+    return session;
+end $$;
 comment on function private.live_portal_session is
     'The session, if it, its account, its device and the garage''s portal module are all live; else null';
 
