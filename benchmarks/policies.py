@@ -34,27 +34,30 @@ CARLA = "33333333-0000-4000-8000-000000000001"
 FILL = """
 set session_replication_role = replica;
 alter table public.invoices disable trigger all;
-insert into public.garages (id, legal_name, trade_name, enterprise_number, vat_number, street, postal_code, city,
-    email, iban)
-select ('11111111-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid, 'Garage ' || n, 'Garage ' || n, '0403170701',
-       'BE0403170701', 'Straat 1', '1000', 'Brussel', 'info@example.test', 'BE68539007547034'
+insert into public.garages (id, legal_name, trade_name, enterprise_number, vat_number, street, postal_code,
+    city, email, iban)
+select ('11111111-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid, 'Garage ' || n, 'Garage ' || n,
+       '0403170701', 'BE0403170701', 'Straat 1', '1000', 'Brussel', 'info@example.test', 'BE68539007547034'
   from generate_series(1, %(garages)s - 2) n;
 insert into public.customers (garage_id, full_name)
 select g.id, 'Customer ' || n from public.garages g, generate_series(1, 100) n;
-insert into public.invoices (garage_id, customer_id, created_at, year, number, invoice_number, issued_at, issue_date,
-    due_date, net_total, vat_total, gross_total, structured_communication, snapshot)
-select c.garage_id, c.id, at, 2025, (c.place * 100000 + n)::int, format('B%%s-%%s', c.place, n), at, at::date, at::date + 30, 100, 21, 121,
+insert into public.invoices (garage_id, customer_id, created_at, year, number, invoice_number, issued_at,
+    issue_date, due_date, net_total, vat_total, gross_total, structured_communication, snapshot)
+select c.garage_id, c.id, at, 2025, (c.place * 100000 + n)::int, format('B%%s-%%s', c.place, n),
+       at, at::date, at::date + 30, 100, 21, 121,
        format('%%s/%%s', c.place, n), '{}'
   from (select garage_id, id, row_number() over (partition by garage_id order by id) as place
           from public.customers) c,
        generate_series(1, %(per_customer)s) n,
-       lateral (select timestamptz '2025-01-01' + (n * 131 + c.place * 17) %% 500000 * interval '1 minute' as at) t;
+       lateral (
+        select timestamptz '2025-01-01' + (n * 131 + c.place * 17) %% 500000 * interval '1 minute' as at) t;
 """
 
 QUERIES = {
     "staff: newest 25 invoices": (
         RITA,
-        "select id, invoice_number, gross_total from public.invoices {where} order by created_at desc, id limit 25",
+        "select id, invoice_number, gross_total from public.invoices {where}"
+        " order by created_at desc, id limit 25",
         f"where garage_id = '{NOORD}'",
     ),
     "staff: one customer's invoices": (
@@ -65,7 +68,8 @@ QUERIES = {
     ),
     "portal: own newest 25 invoices": (
         None,
-        "select id, invoice_number, gross_total from portal.invoices {where} order by issue_date desc limit 25",
+        "select id, invoice_number, gross_total from portal.invoices {where}"
+        " order by issue_date desc limit 25",
         f"where garage_id = '{NOORD}' and customer_id = '{CARLA}'",
     ),
 }

@@ -4,7 +4,8 @@
 create schema private;
 create schema portal;
 create schema audit;
-comment on schema private is 'Policy vocabulary, trigger functions, credentials and queue wrappers; never exposed';
+comment on schema private is
+    'Policy vocabulary, trigger functions, credentials and queue wrappers; never exposed';
 comment on schema portal is 'What the client portal may name: views and RPCs, nothing else';
 comment on schema audit is 'History: who changed what, and who looked at what';
 
@@ -31,7 +32,8 @@ alter default privileges for role postgres in schema public
 revoke all on schema public from public;
 grant usage on schema public to anon, authenticated, service_role;
 grant usage on schema portal to portal;
-grant usage on schema private to anon, authenticated, portal, service_role, worker, edge, supabase_auth_admin;
+grant usage on schema private to anon, authenticated, portal, service_role, worker, edge,
+    supabase_auth_admin;
 
 create function private.refuse(code text, message text, hint text, status int default 422)
 returns void
@@ -41,7 +43,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception using
-        errcode = 'PT' || status, message = refuse.message, detail = refuse.code, hint = refuse.hint;
+        errcode = 'PT' || status, message = refuse.message, detail = refuse.code,
+            hint = refuse.hint;
 end $$;
 comment on function private.refuse is
     'Raises the one shape of our errors: PostgREST answers with the HTTP status, the stable code is in details';
@@ -127,10 +130,12 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select case
-        when value ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$' and (value not like 'BE%' or length(value) = 16)
+        when value ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$'
+            and (value not like 'BE%' or length(value) = 16)
         then (
             select string_agg(
-                case when letter ~ '[A-Z]' then (ascii(letter) - 55)::text else letter end, '' order by place
+                case when letter ~ '[A-Z]' then (ascii(letter) - 55)::text else letter end, ''
+                    order by place
             )::numeric % 97 = 1
             from regexp_split_to_table(substr(value, 5) || left(value, 4), '')
                 with ordinality as letters (letter, place)
@@ -138,7 +143,8 @@ as $$
         else false
     end;
 $$;
-comment on function private.is_iban is 'ISO 13616: letters become numbers, the rearranged whole is 1 modulo 97';
+comment on function private.is_iban is
+    'ISO 13616: letters become numbers, the rearranged whole is 1 modulo 97';
 
 create function private.is_vin(value text)
 returns boolean
@@ -158,7 +164,8 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select format('+++%s/%s/%s+++', left(d, 3), substr(d, 4, 4), right(d, 5))
-      from (select lpad(base::text, 10, '0') || lpad(coalesce(nullif(base % 97, 0), 97)::text, 2, '0')) as digits (d);
+      from (select lpad(base::text, 10, '0') || lpad(coalesce(nullif(base % 97, 0), 97)::text, 2,
+          '0')) as digits (d);
 $$;
 comment on function private.structured_communication is
     'OGM/VCS of a ten-digit base: the check digits are the base modulo 97, and 97 where that is 0';

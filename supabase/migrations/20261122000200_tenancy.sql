@@ -1,7 +1,8 @@
 -- Garages, the modules they have switched on, their people, and the question every policy asks:
 -- which garage is this caller working for, and may they do this there?
 
-create type public.member_role as enum ('owner', 'manager', 'receptionist', 'mechanic', 'accountant');
+create type public.member_role as enum ('owner', 'manager', 'receptionist', 'mechanic',
+    'accountant');
 comment on type public.member_role is 'A bundle of permissions; see private.role_permissions';
 
 create table public.garages (
@@ -30,10 +31,12 @@ create table public.garages (
 );
 alter table public.garages enable row level security;
 alter table public.garages force row level security;
-comment on table public.garages is 'controller=garage; retention=contract. A garage: one tenant, its registration data and its settings';
+comment on table public.garages is
+    'controller=garage; retention=contract. A garage: one tenant, its registration data and its settings';
 comment on column public.garages.id is 'internal';
 comment on column public.garages.legal_name is 'public: name in the company register';
-comment on column public.garages.trade_name is 'public: name on the sign; the beneficiary of EPC QR codes, hence 70 characters';
+comment on column public.garages.trade_name is
+    'public: name on the sign; the beneficiary of EPC QR codes, hence 70 characters';
 comment on column public.garages.enterprise_number is 'public: KBO/BCE number, ten digits';
 comment on column public.garages.vat_number is 'public: VAT number with its country prefix';
 comment on column public.garages.street is 'public';
@@ -49,8 +52,10 @@ comment on column public.garages.time_zone is 'internal: IANA name; decides the 
 comment on column public.garages.accent_color is 'public: colour of documents';
 comment on column public.garages.logo_sha256 is 'public: the current logo, see garage_logos';
 comment on column public.garages.payment_days is 'internal: days from issue to due date';
-comment on column public.garages.portal_idle_minutes is 'internal: portal sessions end after this long without a refresh';
-comment on column public.garages.portal_session_hours is 'internal: portal sessions end after this long whatever happens';
+comment on column public.garages.portal_idle_minutes is
+    'internal: portal sessions end after this long without a refresh';
+comment on column public.garages.portal_session_hours is
+    'internal: portal sessions end after this long whatever happens';
 comment on column public.garages.created_at is 'internal';
 comment on column public.garages.updated_at is 'internal';
 
@@ -63,7 +68,8 @@ create table public.garage_logos (
 );
 alter table public.garage_logos enable row level security;
 alter table public.garage_logos force row level security;
-comment on table public.garage_logos is 'controller=garage; retention=contract. Logos as they were, so that an old invoice renders as it was issued';
+comment on table public.garage_logos is
+    'controller=garage; retention=contract. Logos as they were, so that an old invoice renders as it was issued';
 comment on column public.garage_logos.garage_id is 'internal';
 comment on column public.garage_logos.sha256 is 'public';
 comment on column public.garage_logos.png is 'public: a PNG of at most 64 KiB';
@@ -99,7 +105,8 @@ create table public.garage_modules (
 );
 alter table public.garage_modules enable row level security;
 alter table public.garage_modules force row level security;
-comment on table public.garage_modules is 'controller=garage; retention=contract. What a garage has switched on; no row is off';
+comment on table public.garage_modules is
+    'controller=garage; retention=contract. What a garage has switched on; no row is off';
 comment on column public.garage_modules.garage_id is 'internal';
 comment on column public.garage_modules.module is 'internal';
 comment on column public.garage_modules.is_enabled is 'internal';
@@ -112,16 +119,19 @@ create table private.permissions (
 );
 alter table private.permissions enable row level security;
 alter table private.permissions force row level security;
-comment on table private.permissions is 'controller=autexor; retention=none. Named permissions, and the module each belongs to';
+comment on table private.permissions is
+    'controller=autexor; retention=none. Named permissions, and the module each belongs to';
 comment on column private.permissions.permission is 'public';
-comment on column private.permissions.module is 'public: closed with this module; null is never closed';
+comment on column private.permissions.module is
+    'public: closed with this module; null is never closed';
 create index permissions_module_idx on private.permissions (module);
 insert into private.permissions (permission, module) values
     ('garage.read', null), ('garage.write', null),
     ('members.read', null), ('members.write', null),
     ('customers.read', null), ('customers.write', null),
     ('vehicles.read', null), ('vehicles.write', null),
-    ('invoices.read', 'invoicing'), ('invoices.write', 'invoicing'), ('invoices.issue', 'invoicing'),
+    ('invoices.read', 'invoicing'), ('invoices.write', 'invoicing'), ('invoices.issue',
+        'invoicing'),
     ('deliveries.read', null), ('deliveries.retry', null),
     ('portal_accounts.read', 'portal'), ('portal_accounts.write', 'portal'),
     ('conversations.read', 'conversations'), ('conversations.write', 'conversations'),
@@ -134,7 +144,8 @@ create table private.role_permissions (
 );
 alter table private.role_permissions enable row level security;
 alter table private.role_permissions force row level security;
-comment on table private.role_permissions is 'controller=autexor; retention=none. What each role may do unless a person''s own grant or denial says otherwise';
+comment on table private.role_permissions is
+    'controller=autexor; retention=none. What each role may do unless a person''s own grant or denial says otherwise';
 comment on column private.role_permissions.role is 'public';
 comment on column private.role_permissions.permission is 'public';
 create index role_permissions_permission_idx on private.role_permissions (permission);
@@ -144,14 +155,16 @@ union all
 select 'manager', permission from private.permissions where permission <> 'members.write'
 union all
 select 'receptionist', unnest(array[
-    'garage.read', 'members.read', 'customers.read', 'customers.write', 'vehicles.read', 'vehicles.write',
+    'garage.read', 'members.read', 'customers.read', 'customers.write', 'vehicles.read',
+        'vehicles.write',
     'invoices.read', 'invoices.write', 'invoices.issue', 'deliveries.read', 'deliveries.retry',
     'portal_accounts.read', 'portal_accounts.write', 'conversations.read', 'conversations.write'])
 union all
 select 'mechanic', unnest(array['garage.read', 'members.read', 'vehicles.read', 'vehicles.write'])
 union all
 select 'accountant', unnest(array[
-    'garage.read', 'members.read', 'customers.read', 'vehicles.read', 'invoices.read', 'deliveries.read',
+    'garage.read', 'members.read', 'customers.read', 'vehicles.read', 'invoices.read',
+        'deliveries.read',
     'audit.read']);
 
 create table public.memberships (
@@ -170,15 +183,21 @@ create table public.memberships (
 );
 alter table public.memberships enable row level security;
 alter table public.memberships force row level security;
-comment on table public.memberships is 'controller=garage; retention=contract. A person of a garage, their role there, and whether it still holds';
+comment on table public.memberships is
+    'controller=garage; retention=contract. A person of a garage, their role there, and whether it still holds';
 comment on column public.memberships.id is 'internal';
 comment on column public.memberships.garage_id is 'internal';
-comment on column public.memberships.user_id is 'personal(account; subject=staff; on_erasure=keep:audit)';
-comment on column public.memberships.full_name is 'personal(name; subject=staff; on_erasure=anonymise)';
-comment on column public.memberships.email is 'personal(contact; subject=staff; on_erasure=anonymise)';
+comment on column public.memberships.user_id is
+    'personal(account; subject=staff; on_erasure=keep:audit)';
+comment on column public.memberships.full_name is
+    'personal(name; subject=staff; on_erasure=anonymise)';
+comment on column public.memberships.email is
+    'personal(contact; subject=staff; on_erasure=anonymise)';
 comment on column public.memberships.role is 'internal';
-comment on column public.memberships.selected_at is 'internal: of several garages the last selected one is the active one';
-comment on column public.memberships.deactivated_at is 'internal: from this moment the person may do nothing here';
+comment on column public.memberships.selected_at is
+    'internal: of several garages the last selected one is the active one';
+comment on column public.memberships.deactivated_at is
+    'internal: from this moment the person may do nothing here';
 comment on column public.memberships.created_at is 'internal';
 comment on column public.memberships.updated_at is 'internal';
 create index memberships_user_id_idx on public.memberships (user_id, selected_at desc);
@@ -194,11 +213,13 @@ create table public.membership_permissions (
 );
 alter table public.membership_permissions enable row level security;
 alter table public.membership_permissions force row level security;
-comment on table public.membership_permissions is 'controller=garage; retention=contract. One person''s own grants and denials on top of the role';
+comment on table public.membership_permissions is
+    'controller=garage; retention=contract. One person''s own grants and denials on top of the role';
 comment on column public.membership_permissions.garage_id is 'internal';
 comment on column public.membership_permissions.membership_id is 'internal';
 comment on column public.membership_permissions.permission is 'internal';
-comment on column public.membership_permissions.is_granted is 'internal: true adds to the role, false takes away from it';
+comment on column public.membership_permissions.is_granted is
+    'internal: true adds to the role, false takes away from it';
 comment on column public.membership_permissions.created_at is 'internal';
 create index membership_permissions_permission_idx on public.membership_permissions (permission);
 
@@ -262,7 +283,8 @@ begin
           from public.memberships m
           join private.permissions p on p.permission = garage_id_for.permission
           left join public.membership_permissions own
-            on own.garage_id = m.garage_id and own.membership_id = m.id and own.permission = p.permission
+            on own.garage_id = m.garage_id and own.membership_id = m.id
+                and own.permission = p.permission
           left join private.role_permissions bundle
             on bundle.role = m.role and bundle.permission = p.permission
          where m.garage_id = (claims ->> 'garage_id')::uuid
@@ -295,7 +317,8 @@ begin
     end if;
     garage := private.staff_garage_id();
     if garage is null then
-        perform private.refuse('membership_not_live', 'You do not work for this garage, or no longer',
+        perform private.refuse('membership_not_live',
+            'You do not work for this garage, or no longer',
             'Sign in again, or ask the owner of the garage', 403);
     end if;
     select p.module into closed from private.permissions p where p.permission = require.permission;
@@ -303,7 +326,8 @@ begin
         perform private.refuse('module_closed', format('The module "%s" is switched off', closed),
             'An owner can switch it on in the settings of the garage', 403);
     end if;
-    perform private.refuse('permission_missing', format('This needs the permission "%s"', require.permission),
+    perform private.refuse('permission_missing', format('This needs the permission "%s"',
+        require.permission),
         'Ask an owner or manager of the garage', 403);
     return null;
 end $$;
@@ -350,7 +374,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     update public.memberships m set selected_at = clock_timestamp()
-     where m.garage_id = switch_garage.garage_id and m.user_id = auth.uid() and m.deactivated_at is null;
+     where m.garage_id = switch_garage.garage_id and m.user_id = auth.uid()
+         and m.deactivated_at is null;
     if not found then
         perform private.refuse('garage_not_found', 'You do not work for this garage',
             'Choose a garage you are a member of', 404);
@@ -386,7 +411,8 @@ begin
         perform private.refuse('iban_invalid', 'This is not a valid IBAN',
             'Write it without spaces, for example BE68539007547034');
     elsif not private.is_email(new.email) then
-        perform private.refuse('email_invalid', 'This is not an e-mail address', 'Write it as name@example.be');
+        perform private.refuse('email_invalid', 'This is not an e-mail address',
+            'Write it as name@example.be');
     elsif not private.is_phone(new.phone) then
         perform private.refuse('phone_invalid', 'This is not an international phone number',
             'Write it as +32470123456');
@@ -399,7 +425,8 @@ end $$;
 
 create trigger _100_touch_updated_at before update on public.garages
     for each row execute function private.tg__touch_updated_at();
-create trigger _200_validate before insert or update of vat_number, enterprise_number, iban, email, phone, time_zone
+create trigger _200_validate before insert or update of vat_number, enterprise_number, iban, email,
+    phone, time_zone
     on public.garages for each row execute function private.tg_garages__validate();
 create trigger _050_require_permission before update on public.garages
     for each statement execute function private.tg__require_permission('garage.write');

@@ -23,20 +23,29 @@ create table public.customers (
 );
 alter table public.customers enable row level security;
 alter table public.customers force row level security;
-comment on table public.customers is 'controller=garage; retention=garage policy. Private persons and companies a garage works for';
+comment on table public.customers is
+    'controller=garage; retention=garage policy. Private persons and companies a garage works for';
 comment on column public.customers.id is 'internal';
 comment on column public.customers.garage_id is 'internal';
 comment on column public.customers.kind is 'internal';
-comment on column public.customers.full_name is 'personal(name; subject=customer; on_erasure=anonymise): a person, or a company''s contact';
-comment on column public.customers.company_name is 'personal(name; subject=customer; on_erasure=anonymise)';
+comment on column public.customers.full_name is
+    'personal(name; subject=customer; on_erasure=anonymise): a person, or a company''s contact';
+comment on column public.customers.company_name is
+    'personal(name; subject=customer; on_erasure=anonymise)';
 comment on column public.customers.email is 'personal(contact; subject=customer; on_erasure=erase)';
-comment on column public.customers.phone is 'personal(contact; subject=customer; on_erasure=erase): E.164';
-comment on column public.customers.street is 'personal(address; subject=customer; on_erasure=erase)';
-comment on column public.customers.postal_code is 'personal(address; subject=customer; on_erasure=erase)';
+comment on column public.customers.phone is
+    'personal(contact; subject=customer; on_erasure=erase): E.164';
+comment on column public.customers.street is
+    'personal(address; subject=customer; on_erasure=erase)';
+comment on column public.customers.postal_code is
+    'personal(address; subject=customer; on_erasure=erase)';
 comment on column public.customers.city is 'personal(address; subject=customer; on_erasure=erase)';
-comment on column public.customers.country_code is 'personal(address; subject=customer; on_erasure=erase): ISO 3166-1 alpha-2';
-comment on column public.customers.vat_number is 'personal(fiscal; subject=customer; on_erasure=erase)';
-comment on column public.customers.locale is 'personal(preference; subject=customer; on_erasure=erase): language the customer is written to in';
+comment on column public.customers.country_code is
+    'personal(address; subject=customer; on_erasure=erase): ISO 3166-1 alpha-2';
+comment on column public.customers.vat_number is
+    'personal(fiscal; subject=customer; on_erasure=erase)';
+comment on column public.customers.locale is
+    'personal(preference; subject=customer; on_erasure=erase): language the customer is written to in';
 comment on column public.customers.archived_at is 'internal: customers are archived, never deleted';
 comment on column public.customers.created_at is 'internal';
 comment on column public.customers.updated_at is 'internal';
@@ -58,11 +67,14 @@ create table public.vehicles (
 );
 alter table public.vehicles enable row level security;
 alter table public.vehicles force row level security;
-comment on table public.vehicles is 'controller=garage; retention=garage policy. Vehicles a garage works on';
+comment on table public.vehicles is
+    'controller=garage; retention=garage policy. Vehicles a garage works on';
 comment on column public.vehicles.id is 'internal';
 comment on column public.vehicles.garage_id is 'internal';
-comment on column public.vehicles.vin is 'personal(vehicle; subject=customer; on_erasure=keep:invoice): vehicle identification number, ISO 3779';
-comment on column public.vehicles.plate is 'personal(vehicle; subject=customer; on_erasure=erase): current registration plate';
+comment on column public.vehicles.vin is
+    'personal(vehicle; subject=customer; on_erasure=keep:invoice): vehicle identification number, ISO 3779';
+comment on column public.vehicles.plate is
+    'personal(vehicle; subject=customer; on_erasure=erase): current registration plate';
 comment on column public.vehicles.make is 'internal';
 comment on column public.vehicles.model is 'internal';
 comment on column public.vehicles.fuel is 'internal';
@@ -86,13 +98,15 @@ create table public.vehicle_ownerships (
 );
 alter table public.vehicle_ownerships enable row level security;
 alter table public.vehicle_ownerships force row level security;
-comment on table public.vehicle_ownerships is 'controller=garage; retention=garage policy. Who owned which vehicle from when to when; a sold car is no longer the seller''s';
+comment on table public.vehicle_ownerships is
+    'controller=garage; retention=garage policy. Who owned which vehicle from when to when; a sold car is no longer the seller''s';
 comment on column public.vehicle_ownerships.id is 'internal';
 comment on column public.vehicle_ownerships.garage_id is 'internal';
 comment on column public.vehicle_ownerships.vehicle_id is 'internal';
 comment on column public.vehicle_ownerships.customer_id is 'internal';
 comment on column public.vehicle_ownerships.valid_from is 'internal';
-comment on column public.vehicle_ownerships.valid_to is 'internal: first day the customer no longer owned it; null while they do';
+comment on column public.vehicle_ownerships.valid_to is
+    'internal: first day the customer no longer owned it; null while they do';
 comment on column public.vehicle_ownerships.created_at is 'internal';
 create unique index vehicle_ownerships_one_owner_idx
     on public.vehicle_ownerships (garage_id, vehicle_id) where valid_to is null;
@@ -112,15 +126,18 @@ create table public.odometer_readings (
 );
 alter table public.odometer_readings enable row level security;
 alter table public.odometer_readings force row level security;
-comment on table public.odometer_readings is 'controller=garage; retention=garage policy. What the odometer of a vehicle said, when, and who says so';
+comment on table public.odometer_readings is
+    'controller=garage; retention=garage policy. What the odometer of a vehicle said, when, and who says so';
 comment on column public.odometer_readings.id is 'internal';
 comment on column public.odometer_readings.garage_id is 'internal';
 comment on column public.odometer_readings.vehicle_id is 'internal';
-comment on column public.odometer_readings.reading_km is 'personal(vehicle; subject=customer; on_erasure=keep:invoice): kilometres';
+comment on column public.odometer_readings.reading_km is
+    'personal(vehicle; subject=customer; on_erasure=keep:invoice): kilometres';
 comment on column public.odometer_readings.read_on is 'internal';
 comment on column public.odometer_readings.source is 'internal';
 comment on column public.odometer_readings.created_at is 'internal';
-create index odometer_readings_vehicle_idx on public.odometer_readings (garage_id, vehicle_id, read_on desc);
+create index odometer_readings_vehicle_idx on public.odometer_readings (garage_id, vehicle_id,
+    read_on desc);
 
 create function private.tg_customers__validate()
 returns trigger
@@ -131,7 +148,8 @@ begin
     new.email := lower(trim(new.email));
     new.vat_number := upper(translate(new.vat_number, ' .-', ''));
     if not private.is_email(new.email) then
-        perform private.refuse('email_invalid', 'This is not an e-mail address', 'Write it as name@example.be');
+        perform private.refuse('email_invalid', 'This is not an e-mail address',
+            'Write it as name@example.be');
     elsif not private.is_phone(new.phone) then
         perform private.refuse('phone_invalid', 'This is not an international phone number',
             'Write it as +32470123456');
@@ -153,8 +171,10 @@ begin
     if not private.is_vin(new.vin) then
         perform private.refuse('vin_invalid', 'This is not a vehicle identification number',
             'A VIN has 17 letters and digits (fewer before 1981) and never I, O or Q');
-    elsif length(new.vin) < 17 and coalesce(new.first_registered_on, current_date) >= date '1981-01-01' then
-        perform private.refuse('vin_too_short', 'This identification number has fewer than 17 characters',
+    elsif length(new.vin) < 17
+        and coalesce(new.first_registered_on, current_date) >= date '1981-01-01' then
+        perform private.refuse('vin_too_short',
+            'This identification number has fewer than 17 characters',
             'Only a vehicle first registered before 1981 may have a shorter one: fill in that date first');
     end if;
     return new;
@@ -170,7 +190,8 @@ create trigger _050_require_permission before insert or update on public.vehicle
     for each statement execute function private.tg__require_permission('vehicles.write');
 create trigger _100_touch_updated_at before update on public.vehicles
     for each row execute function private.tg__touch_updated_at();
-create trigger _200_validate before insert or update of vin, plate, first_registered_on on public.vehicles
+create trigger _200_validate before insert or update of vin, plate,
+    first_registered_on on public.vehicles
     for each row execute function private.tg_vehicles__validate();
 create trigger _050_require_permission before insert or update on public.vehicle_ownerships
     for each statement execute function private.tg__require_permission('vehicles.write');

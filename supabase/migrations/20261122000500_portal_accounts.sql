@@ -16,11 +16,13 @@ create table public.portal_accounts (
 );
 alter table public.portal_accounts enable row level security;
 alter table public.portal_accounts force row level security;
-comment on table public.portal_accounts is 'controller=garage; retention=garage policy. A customer''s access to the portal of one garage';
+comment on table public.portal_accounts is
+    'controller=garage; retention=garage policy. A customer''s access to the portal of one garage';
 comment on column public.portal_accounts.id is 'internal';
 comment on column public.portal_accounts.garage_id is 'internal';
 comment on column public.portal_accounts.customer_id is 'internal';
-comment on column public.portal_accounts.login is 'personal(contact; subject=customer; on_erasure=erase): e-mail address, lower case';
+comment on column public.portal_accounts.login is
+    'personal(contact; subject=customer; on_erasure=erase): e-mail address, lower case';
 comment on column public.portal_accounts.deactivated_at is 'internal';
 comment on column public.portal_accounts.created_at is 'internal';
 comment on column public.portal_accounts.updated_at is 'internal';
@@ -41,14 +43,18 @@ create table public.portal_devices (
 );
 alter table public.portal_devices enable row level security;
 alter table public.portal_devices force row level security;
-comment on table public.portal_devices is 'controller=garage; retention=garage policy. Installations of the portal app that an account is bound to';
+comment on table public.portal_devices is
+    'controller=garage; retention=garage policy. Installations of the portal app that an account is bound to';
 comment on column public.portal_devices.id is 'internal';
 comment on column public.portal_devices.garage_id is 'internal';
 comment on column public.portal_devices.account_id is 'internal';
-comment on column public.portal_devices.label is 'personal(device; subject=customer; on_erasure=erase)';
+comment on column public.portal_devices.label is
+    'personal(device; subject=customer; on_erasure=erase)';
 comment on column public.portal_devices.install_sha256 is 'secret: hash of the installation''s id';
-comment on column public.portal_devices.fingerprint_sha256 is 'secret: hash of the installation''s fingerprint';
-comment on column public.portal_devices.last_seen_at is 'personal(usage; subject=customer; on_erasure=erase)';
+comment on column public.portal_devices.fingerprint_sha256 is
+    'secret: hash of the installation''s fingerprint';
+comment on column public.portal_devices.last_seen_at is
+    'personal(usage; subject=customer; on_erasure=erase)';
 comment on column public.portal_devices.revoked_at is 'internal';
 comment on column public.portal_devices.created_at is 'internal';
 
@@ -63,7 +69,8 @@ create table public.portal_sessions (
     idle_expires_at timestamptz not null,
     expires_at timestamptz not null,
     revoked_at timestamptz,
-    revoke_reason text check (revoke_reason in ('logout', 'refresh_token_reused', 'device_mismatch', 'garage')),
+    revoke_reason text
+        check (revoke_reason in ('logout', 'refresh_token_reused', 'device_mismatch', 'garage')),
     created_at timestamptz not null default now(),
     unique (garage_id, id),
     foreign key (garage_id, account_id) references public.portal_accounts (garage_id, id),
@@ -71,20 +78,25 @@ create table public.portal_sessions (
 );
 alter table public.portal_sessions enable row level security;
 alter table public.portal_sessions force row level security;
-comment on table public.portal_sessions is 'controller=garage; retention=90 days. A sign-in and how long it holds; revoked means refused at the next statement';
+comment on table public.portal_sessions is
+    'controller=garage; retention=90 days. A sign-in and how long it holds; revoked means refused at the next statement';
 comment on column public.portal_sessions.id is 'internal';
 comment on column public.portal_sessions.garage_id is 'internal';
 comment on column public.portal_sessions.account_id is 'internal';
 comment on column public.portal_sessions.device_id is 'internal';
-comment on column public.portal_sessions.client_ip is 'personal(usage; subject=customer; on_erasure=erase)';
-comment on column public.portal_sessions.user_agent is 'personal(usage; subject=customer; on_erasure=erase)';
+comment on column public.portal_sessions.client_ip is
+    'personal(usage; subject=customer; on_erasure=erase)';
+comment on column public.portal_sessions.user_agent is
+    'personal(usage; subject=customer; on_erasure=erase)';
 comment on column public.portal_sessions.refreshed_at is 'internal';
-comment on column public.portal_sessions.idle_expires_at is 'internal: moved forward by each refresh';
+comment on column public.portal_sessions.idle_expires_at is
+    'internal: moved forward by each refresh';
 comment on column public.portal_sessions.expires_at is 'internal: the end, whatever happens';
 comment on column public.portal_sessions.revoked_at is 'internal';
 comment on column public.portal_sessions.revoke_reason is 'internal';
 comment on column public.portal_sessions.created_at is 'internal';
-create index portal_sessions_account_idx on public.portal_sessions (garage_id, account_id, created_at desc);
+create index portal_sessions_account_idx on public.portal_sessions (garage_id, account_id,
+    created_at desc);
 create index portal_sessions_device_idx on public.portal_sessions (garage_id, device_id);
 
 create table private.portal_credentials (
@@ -96,7 +108,8 @@ create table private.portal_credentials (
 );
 alter table private.portal_credentials enable row level security;
 alter table private.portal_credentials force row level security;
-comment on table private.portal_credentials is 'controller=garage; retention=as the account. Password hashes; the pepper is never in the database';
+comment on table private.portal_credentials is
+    'controller=garage; retention=as the account. Password hashes; the pepper is never in the database';
 comment on column private.portal_credentials.account_id is 'internal';
 comment on column private.portal_credentials.garage_id is 'internal';
 comment on column private.portal_credentials.password_hash is 'secret';
@@ -112,7 +125,8 @@ create table private.portal_pins (
 );
 alter table private.portal_pins enable row level security;
 alter table private.portal_pins force row level security;
-comment on table private.portal_pins is 'controller=garage; retention=as the device. PIN hashes, each bound to one device';
+comment on table private.portal_pins is
+    'controller=garage; retention=as the device. PIN hashes, each bound to one device';
 comment on column private.portal_pins.device_id is 'internal';
 comment on column private.portal_pins.garage_id is 'internal';
 comment on column private.portal_pins.pin_hash is 'secret';
@@ -125,17 +139,21 @@ create table private.portal_refresh_tokens (
     session_id uuid not null,
     used_at timestamptz,
     created_at timestamptz not null default now(),
-    foreign key (garage_id, session_id) references public.portal_sessions (garage_id, id) on delete cascade
+    foreign key (garage_id, session_id)
+        references public.portal_sessions (garage_id, id) on delete cascade
 );
 alter table private.portal_refresh_tokens enable row level security;
 alter table private.portal_refresh_tokens force row level security;
-comment on table private.portal_refresh_tokens is 'controller=garage; retention=as the session. Single-use refresh tokens, by their hash';
+comment on table private.portal_refresh_tokens is
+    'controller=garage; retention=as the session. Single-use refresh tokens, by their hash';
 comment on column private.portal_refresh_tokens.token_sha256 is 'secret';
 comment on column private.portal_refresh_tokens.garage_id is 'internal';
 comment on column private.portal_refresh_tokens.session_id is 'internal';
-comment on column private.portal_refresh_tokens.used_at is 'internal: the first use; a use more than ten seconds later ends the session';
+comment on column private.portal_refresh_tokens.used_at is
+    'internal: the first use; a use more than ten seconds later ends the session';
 comment on column private.portal_refresh_tokens.created_at is 'internal';
-create index portal_refresh_tokens_session_idx on private.portal_refresh_tokens (garage_id, session_id);
+create index portal_refresh_tokens_session_idx on private.portal_refresh_tokens (garage_id,
+    session_id);
 
 create table private.login_attempts (
     id uuid primary key default gen_random_uuid(),
@@ -154,15 +172,19 @@ create table private.login_attempts (
 );
 alter table private.login_attempts enable row level security;
 alter table private.login_attempts force row level security;
-comment on table private.login_attempts is 'controller=garage; retention=90 days. Every attempt to sign in, known login or not';
+comment on table private.login_attempts is
+    'controller=garage; retention=90 days. Every attempt to sign in, known login or not';
 comment on column private.login_attempts.id is 'internal';
 comment on column private.login_attempts.garage_id is 'internal';
 comment on column private.login_attempts.account_id is 'internal: null for an unknown login';
 comment on column private.login_attempts.device_id is 'internal: null for an unknown device';
-comment on column private.login_attempts.limit_keys is 'internal: the counters that this attempt raised';
+comment on column private.login_attempts.limit_keys is
+    'internal: the counters that this attempt raised';
 comment on column private.login_attempts.is_allowed is 'internal: false while locked out';
-comment on column private.login_attempts.client_ip is 'personal(usage; subject=customer; on_erasure=erase)';
-comment on column private.login_attempts.user_agent is 'personal(usage; subject=customer; on_erasure=erase)';
+comment on column private.login_attempts.client_ip is
+    'personal(usage; subject=customer; on_erasure=erase)';
+comment on column private.login_attempts.user_agent is
+    'personal(usage; subject=customer; on_erasure=erase)';
 comment on column private.login_attempts.finished_at is 'internal';
 comment on column private.login_attempts.is_ok is 'internal';
 comment on column private.login_attempts.created_at is 'internal';
@@ -179,11 +201,13 @@ create table private.rate_limits (
 );
 alter table private.rate_limits enable row level security;
 alter table private.rate_limits force row level security;
-comment on table private.rate_limits is 'controller=autexor; retention=1 day. One counter per thing that may not be tried too often';
+comment on table private.rate_limits is
+    'controller=autexor; retention=1 day. One counter per thing that may not be tried too often';
 comment on column private.rate_limits.key is 'internal: a hash, never what was counted';
 comment on column private.rate_limits.hits is 'internal';
 comment on column private.rate_limits.window_started_at is 'internal';
-comment on column private.rate_limits.blocks is 'internal: how often it was blocked; each block lasts twice the one before';
+comment on column private.rate_limits.blocks is
+    'internal: how often it was blocked; each block lasts twice the one before';
 comment on column private.rate_limits.blocked_until is 'internal';
 
 create function private.limit_key(variadic parts text[])
@@ -205,14 +229,16 @@ as $$
     insert into private.rate_limits as r (key, hits, window_started_at)
     values (take.key, 1, clock_timestamp())
     on conflict (key) do update set (hits, window_started_at, blocks, blocked_until) = (
-        select case when is_blocked then r.hits when is_full then 0 when is_over then 1 else r.hits + 1 end,
+        select case when is_blocked then r.hits when is_full then 0 when is_over
+            then 1 else r.hits + 1 end,
                case when is_over and not is_blocked then at else r.window_started_at end,
                case when is_blocked then r.blocks when is_full then r.blocks + 1 else r.blocks end,
                case when is_blocked then r.blocked_until
                     when is_full then at + take.block_length * power(2, least(r.blocks, 6)) end
           from (select at, coalesce(r.blocked_until > at, false) as is_blocked,
                        r.window_started_at + take.window_length <= at as is_over,
-                       r.window_started_at + take.window_length > at and r.hits >= take.max_hits as is_full
+                       r.window_started_at + take.window_length > at
+                           and r.hits >= take.max_hits as is_full
                   from (select clock_timestamp() as at) clock) now)
     returning greatest(0, ceil(extract(epoch from r.blocked_until - clock_timestamp())))::int;
 $$;
@@ -233,7 +259,8 @@ begin
       from public.portal_sessions s
       join public.portal_accounts a on a.garage_id = s.garage_id and a.id = s.account_id
       join public.portal_devices d on d.garage_id = s.garage_id and d.id = s.device_id
-      join public.garage_modules m on m.garage_id = s.garage_id and m.module = 'portal' and m.is_enabled
+      join public.garage_modules m on m.garage_id = s.garage_id and m.module = 'portal'
+          and m.is_enabled
      where s.id = live_portal_session.session_id
        and s.account_id = live_portal_session.account_id
        and s.garage_id = live_portal_session.garage_id
@@ -262,7 +289,8 @@ begin
 exception when others then
     return null;
 end $$;
-comment on function private.portal_session is 'The live session behind a portal token; else null. Never raises';
+comment on function private.portal_session is
+    'The live session behind a portal token; else null. Never raises';
 
 create function private.portal_garage_id(module text default 'portal')
 returns uuid
@@ -292,7 +320,8 @@ begin
     return (select a.customer_id from public.portal_accounts a
              where a.garage_id = session.garage_id and a.id = session.account_id);
 end $$;
-comment on function private.portal_customer_id is 'The customer of a live portal session; else null. Never raises';
+comment on function private.portal_customer_id is
+    'The customer of a live portal session; else null. Never raises';
 
 create function private.garage_id()
 returns uuid
@@ -306,7 +335,8 @@ begin
 end $$;
 comment on function private.garage_id is
     'The active garage of the caller: a live membership or a live portal session; else null. Never raises';
-grant execute on function private.garage_id to anon, authenticated, portal, service_role, worker, edge;
+grant execute on function private.garage_id to anon, authenticated, portal, service_role, worker,
+    edge;
 grant execute on function private.portal_garage_id, private.portal_customer_id to portal;
 
 -- Supabase verifies signature and expiry; this is what it leaves open: tokens that never expire, that
@@ -324,14 +354,17 @@ declare
 begin
     if is_portals <> (role = 'portal')
         or (role <> 'anon' and (claims -> 'exp' is null or claims -> 'iss' is null))
-        or (role in ('authenticated', 'portal') and not coalesce(claims -> 'aud' ? 'authenticated', false))
+        or (role in ('authenticated', 'portal')
+            and not coalesce(claims -> 'aud' ? 'authenticated', false))
         or role not in ('anon', 'authenticated', 'portal', 'service_role') then
-        perform private.refuse('token_not_accepted', 'This token is not accepted here', 'Sign in again', 401);
+        perform private.refuse('token_not_accepted', 'This token is not accepted here',
+            'Sign in again', 401);
     elsif role = 'portal' and private.garage_id() is null then
         perform private.refuse('session_ended', 'Your session has ended', 'Sign in again', 401);
     end if;
 end $$;
-comment on function private.pre_request is 'PostgREST calls this before every request, as the request''s role';
+comment on function private.pre_request is
+    'PostgREST calls this before every request, as the request''s role';
 grant execute on function private.pre_request to anon, authenticated, portal, service_role;
 grant execute on function private.refuse to anon;
 alter role authenticator set pgrst.db_pre_request = 'private.pre_request';

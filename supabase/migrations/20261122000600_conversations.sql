@@ -11,7 +11,8 @@ create table public.conversations (
 );
 alter table public.conversations enable row level security;
 alter table public.conversations force row level security;
-comment on table public.conversations is 'controller=garage; retention=garage policy. A thread between one customer and the garage';
+comment on table public.conversations is
+    'controller=garage; retention=garage policy. A thread between one customer and the garage';
 comment on column public.conversations.id is 'internal';
 comment on column public.conversations.garage_id is 'internal';
 comment on column public.conversations.customer_id is 'internal';
@@ -19,7 +20,8 @@ comment on column public.conversations.closed_at is 'internal';
 comment on column public.conversations.created_at is 'internal';
 create unique index conversations_one_open_idx
     on public.conversations (garage_id, customer_id) where closed_at is null;
-create index conversations_customer_idx on public.conversations (garage_id, customer_id, created_at desc);
+create index conversations_customer_idx on public.conversations (garage_id, customer_id,
+    created_at desc);
 
 create table public.messages (
     id uuid primary key default gen_random_uuid(),
@@ -35,16 +37,20 @@ create table public.messages (
 );
 alter table public.messages enable row level security;
 alter table public.messages force row level security;
-comment on table public.messages is 'controller=garage; retention=garage policy. What was written, by which side, and when the other side read it';
+comment on table public.messages is
+    'controller=garage; retention=garage policy. What was written, by which side, and when the other side read it';
 comment on column public.messages.id is 'internal';
 comment on column public.messages.garage_id is 'internal';
 comment on column public.messages.conversation_id is 'internal';
 comment on column public.messages.sender is 'internal';
-comment on column public.messages.author_user_id is 'personal(account; subject=staff; on_erasure=keep:audit): who wrote for the garage';
+comment on column public.messages.author_user_id is
+    'personal(account; subject=staff; on_erasure=keep:audit): who wrote for the garage';
 comment on column public.messages.body is 'personal(content; subject=customer; on_erasure=erase)';
-comment on column public.messages.read_at is 'personal(usage; subject=customer; on_erasure=erase): when the other side read it';
+comment on column public.messages.read_at is
+    'personal(usage; subject=customer; on_erasure=erase): when the other side read it';
 comment on column public.messages.created_at is 'internal';
-create index messages_conversation_idx on public.messages (garage_id, conversation_id, created_at desc);
+create index messages_conversation_idx on public.messages (garage_id, conversation_id,
+    created_at desc);
 
 create function private.tg_messages__validate()
 returns trigger
@@ -56,8 +62,10 @@ begin
         perform private.refuse('message_body_invalid', 'A message has 1 to 4000 characters',
             'Write something, or split it in two');
     elsif not exists (select from public.conversations c
-                       where c.garage_id = new.garage_id and c.id = new.conversation_id and c.closed_at is null) then
-        perform private.refuse('conversation_not_found', 'This conversation does not exist or is closed',
+                       where c.garage_id = new.garage_id and c.id = new.conversation_id
+                           and c.closed_at is null) then
+        perform private.refuse('conversation_not_found',
+            'This conversation does not exist or is closed',
             'Begin a new one', 404);
     end if;
     return new;

@@ -16,7 +16,8 @@ create table private.wakeups (
 );
 alter table private.wakeups enable row level security;
 alter table private.wakeups force row level security;
-comment on table private.wakeups is 'controller=autexor; retention=1 hour. A doorbell for workers, rung through Realtime';
+comment on table private.wakeups is
+    'controller=autexor; retention=1 hour. A doorbell for workers, rung through Realtime';
 comment on column private.wakeups.id is 'public';
 comment on column private.wakeups.queue is 'public';
 comment on column private.wakeups.created_at is 'public';
@@ -29,11 +30,13 @@ create table public.invoice_documents (
     invoice_id uuid not null,
     version int not null default 1,
     template_version text,
-    status text not null default 'pending' check (status in ('pending', 'rendering', 'stored', 'failed')),
+    status text not null default 'pending'
+        check (status in ('pending', 'rendering', 'stored', 'failed')),
     attempt int not null default 0,
     attempt_limit int not null default 5,
     last_error text,
-    storage_path text not null generated always as (garage_id::text || '/' || invoice_id::text || '/' || id::text || '.pdf') stored,
+    storage_path text not null generated always as (garage_id::text || '/' || invoice_id::text ||
+        '/' || id::text || '.pdf') stored,
     byte_size int,
     sha256 text,
     page_count int,
@@ -44,11 +47,13 @@ create table public.invoice_documents (
     unique (garage_id, invoice_id, version),
     foreign key (garage_id, invoice_id) references public.invoices (garage_id, id),
     constraint invoice_documents_stored_is_complete
-        check (status <> 'stored' or num_nulls(byte_size, sha256, page_count, template_version, stored_at) = 0)
+        check (status <> 'stored' or num_nulls(byte_size, sha256, page_count, template_version,
+            stored_at) = 0)
 );
 alter table public.invoice_documents enable row level security;
 alter table public.invoice_documents force row level security;
-comment on table public.invoice_documents is 'controller=garage; retention=invoice. The PDF of an invoice, one row per version';
+comment on table public.invoice_documents is
+    'controller=garage; retention=invoice. The PDF of an invoice, one row per version';
 comment on column public.invoice_documents.id is 'internal';
 comment on column public.invoice_documents.garage_id is 'internal';
 comment on column public.invoice_documents.invoice_id is 'internal';
@@ -56,9 +61,11 @@ comment on column public.invoice_documents.version is 'internal';
 comment on column public.invoice_documents.template_version is 'internal';
 comment on column public.invoice_documents.status is 'internal';
 comment on column public.invoice_documents.attempt is 'internal: raised by each claim, never reset';
-comment on column public.invoice_documents.attempt_limit is 'internal: raised when a person retries';
+comment on column public.invoice_documents.attempt_limit is
+    'internal: raised when a person retries';
 comment on column public.invoice_documents.last_error is 'internal';
-comment on column public.invoice_documents.storage_path is 'internal: object in the bucket "invoices"';
+comment on column public.invoice_documents.storage_path is
+    'internal: object in the bucket "invoices"';
 comment on column public.invoice_documents.byte_size is 'internal';
 comment on column public.invoice_documents.sha256 is 'internal';
 comment on column public.invoice_documents.page_count is 'internal';
@@ -80,7 +87,8 @@ create table public.communications (
     subject text,
     body_text text,
     body_html text,
-    status text not null default 'queued' check (status in ('queued', 'sending', 'sent', 'delivered', 'unknown', 'failed')),
+    status text not null default 'queued'
+        check (status in ('queued', 'sending', 'sent', 'delivered', 'unknown', 'failed')),
     attempt int not null default 0,
     attempt_limit int not null default 8,
     last_error text,
@@ -96,7 +104,8 @@ create table public.communications (
 );
 alter table public.communications enable row level security;
 alter table public.communications force row level security;
-comment on table public.communications is 'controller=garage; retention=garage policy. E-mails to customers, as they were sent, and what became of them';
+comment on table public.communications is
+    'controller=garage; retention=garage policy. E-mails to customers, as they were sent, and what became of them';
 comment on column public.communications.id is 'internal';
 comment on column public.communications.garage_id is 'internal';
 comment on column public.communications.customer_id is 'internal';
@@ -106,10 +115,14 @@ comment on column public.communications.channel is 'internal';
 comment on column public.communications.template is 'internal';
 comment on column public.communications.template_version is 'internal';
 comment on column public.communications.locale is 'internal';
-comment on column public.communications.recipient is 'personal(contact; subject=customer; on_erasure=erase)';
-comment on column public.communications.subject is 'personal(content; subject=customer; on_erasure=erase): as sent';
-comment on column public.communications.body_text is 'personal(content; subject=customer; on_erasure=erase): as sent';
-comment on column public.communications.body_html is 'personal(content; subject=customer; on_erasure=erase): as sent';
+comment on column public.communications.recipient is
+    'personal(contact; subject=customer; on_erasure=erase)';
+comment on column public.communications.subject is
+    'personal(content; subject=customer; on_erasure=erase): as sent';
+comment on column public.communications.body_text is
+    'personal(content; subject=customer; on_erasure=erase): as sent';
+comment on column public.communications.body_html is
+    'personal(content; subject=customer; on_erasure=erase): as sent';
 comment on column public.communications.status is 'internal';
 comment on column public.communications.attempt is 'internal: raised by each claim, never reset';
 comment on column public.communications.attempt_limit is 'internal: raised when a person retries';
@@ -119,7 +132,8 @@ comment on column public.communications.provider_message_id is 'internal';
 comment on column public.communications.claimed_at is 'internal';
 comment on column public.communications.sent_at is 'internal';
 comment on column public.communications.created_at is 'internal';
-create index communications_garage_id_created_at_idx on public.communications (garage_id, created_at desc);
+create index communications_garage_id_created_at_idx on public.communications (garage_id,
+    created_at desc);
 create index communications_customer_idx on public.communications (garage_id, customer_id);
 create index communications_invoice_idx on public.communications (garage_id, invoice_id);
 create index communications_document_idx on public.communications (garage_id, document_id);
@@ -138,12 +152,14 @@ create table public.push_devices (
 );
 alter table public.push_devices enable row level security;
 alter table public.push_devices force row level security;
-comment on table public.push_devices is 'controller=garage; retention=garage policy. Where pushes go: the Expo token of one bound device';
+comment on table public.push_devices is
+    'controller=garage; retention=garage policy. Where pushes go: the Expo token of one bound device';
 comment on column public.push_devices.id is 'internal';
 comment on column public.push_devices.garage_id is 'internal';
 comment on column public.push_devices.portal_device_id is 'internal';
 comment on column public.push_devices.expo_token is 'secret';
-comment on column public.push_devices.retired_at is 'internal: the push service said the token is dead';
+comment on column public.push_devices.retired_at is
+    'internal: the push service said the token is dead';
 comment on column public.push_devices.created_at is 'internal';
 comment on column public.push_devices.updated_at is 'internal';
 
@@ -154,7 +170,8 @@ create table public.push_notifications (
     invoice_id uuid,
     template text not null check (template in ('invoice_issued', 'message_received')),
     locale text not null check (locale in ('nl', 'fr', 'en')),
-    status text not null default 'queued' check (status in ('queued', 'sending', 'sent', 'delivered', 'unknown', 'failed')),
+    status text not null default 'queued'
+        check (status in ('queued', 'sending', 'sent', 'delivered', 'unknown', 'failed')),
     attempt int not null default 0,
     attempt_limit int not null default 8,
     last_error text,
@@ -168,7 +185,8 @@ create table public.push_notifications (
 );
 alter table public.push_notifications enable row level security;
 alter table public.push_notifications force row level security;
-comment on table public.push_notifications is 'controller=garage; retention=90 days. Pushes to customers'' phones and what became of them; no personal data in the payload';
+comment on table public.push_notifications is
+    'controller=garage; retention=90 days. Pushes to customers'' phones and what became of them; no personal data in the payload';
 comment on column public.push_notifications.id is 'internal';
 comment on column public.push_notifications.garage_id is 'internal';
 comment on column public.push_notifications.push_device_id is 'internal';
@@ -176,8 +194,10 @@ comment on column public.push_notifications.invoice_id is 'internal';
 comment on column public.push_notifications.template is 'internal';
 comment on column public.push_notifications.locale is 'internal';
 comment on column public.push_notifications.status is 'internal';
-comment on column public.push_notifications.attempt is 'internal: raised by each claim, never reset';
-comment on column public.push_notifications.attempt_limit is 'internal: raised when a person retries';
+comment on column public.push_notifications.attempt is
+    'internal: raised by each claim, never reset';
+comment on column public.push_notifications.attempt_limit is
+    'internal: raised when a person retries';
 comment on column public.push_notifications.last_error is 'internal';
 comment on column public.push_notifications.ticket_id is 'internal: the push service''s';
 comment on column public.push_notifications.claimed_at is 'internal';
@@ -202,13 +222,15 @@ create table public.delivery_attempts (
     unique (garage_id, id),
     foreign key (garage_id, document_id) references public.invoice_documents (garage_id, id),
     foreign key (garage_id, communication_id) references public.communications (garage_id, id),
-    foreign key (garage_id, push_notification_id) references public.push_notifications (garage_id, id),
+    foreign key (garage_id, push_notification_id)
+        references public.push_notifications (garage_id, id),
     constraint delivery_attempts_one_subject
         check (num_nonnulls(document_id, communication_id, push_notification_id) = 1)
 );
 alter table public.delivery_attempts enable row level security;
 alter table public.delivery_attempts force row level security;
-comment on table public.delivery_attempts is 'controller=garage; retention=garage policy. One row for every attempt to render or send';
+comment on table public.delivery_attempts is
+    'controller=garage; retention=garage policy. One row for every attempt to render or send';
 comment on column public.delivery_attempts.id is 'internal';
 comment on column public.delivery_attempts.garage_id is 'internal';
 comment on column public.delivery_attempts.document_id is 'internal';
@@ -222,8 +244,10 @@ comment on column public.delivery_attempts.provider_message_id is 'internal';
 comment on column public.delivery_attempts.started_at is 'internal';
 comment on column public.delivery_attempts.finished_at is 'internal';
 create index delivery_attempts_document_idx on public.delivery_attempts (garage_id, document_id);
-create index delivery_attempts_communication_idx on public.delivery_attempts (garage_id, communication_id);
-create index delivery_attempts_push_idx on public.delivery_attempts (garage_id, push_notification_id);
+create index delivery_attempts_communication_idx on public.delivery_attempts (garage_id,
+    communication_id);
+create index delivery_attempts_push_idx on public.delivery_attempts (garage_id,
+    push_notification_id);
 
 create function private.enqueue(queue text, subject_id uuid)
 returns void
@@ -255,7 +279,8 @@ create trigger _500_enqueue after insert on public.push_notifications
     for each row execute function private.tg__enqueue('push');
 
 -- From an issue to its document, and from there to the customer.
-create function private.notify_phones(garage_id uuid, customer_id uuid, template text, invoice_id uuid)
+create function private.notify_phones(garage_id uuid, customer_id uuid, template text,
+    invoice_id uuid)
 returns void
 language sql
 volatile
@@ -282,12 +307,15 @@ declare
     invoice public.invoices;
 begin
     select * into strict invoice from public.invoices i where i.id = announce_invoice.invoice_id;
-    insert into public.communications (garage_id, customer_id, invoice_id, document_id, template, locale, recipient)
-    select c.garage_id, c.id, invoice.id, announce_invoice.document_id, 'invoice_issued', c.locale, c.email
+    insert into public.communications (garage_id, customer_id, invoice_id, document_id, template,
+        locale, recipient)
+    select c.garage_id, c.id, invoice.id, announce_invoice.document_id, 'invoice_issued', c.locale,
+        c.email
       from public.customers c
      where c.garage_id = invoice.garage_id and c.id = invoice.customer_id and c.email is not null
        and private.has_module(c.garage_id, 'email');
-    perform private.notify_phones(invoice.garage_id, invoice.customer_id, 'invoice_issued', invoice.id);
+    perform private.notify_phones(invoice.garage_id, invoice.customer_id, 'invoice_issued',
+        invoice.id);
 end $$;
 
 create function private.tg_invoices__request_document()

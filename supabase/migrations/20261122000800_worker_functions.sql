@@ -23,8 +23,10 @@ begin
     return (
         select jsonb_build_object(
             'kind', 'render_invoice', 'subject_id', document.id, 'garage_id', document.garage_id,
-            'invoice_id', document.invoice_id, 'attempt', document.attempt, 'version', document.version,
-            'storage_bucket', 'invoices', 'storage_path', document.storage_path, 'snapshot', i.snapshot,
+            'invoice_id', document.invoice_id, 'attempt', document.attempt,
+            'version', document.version,
+            'storage_bucket', 'invoices', 'storage_path', document.storage_path,
+            'snapshot', i.snapshot,
             'logo_png_base64', translate(encode(l.png, 'base64'), E'\n', ''))
           from public.invoices i
           left join public.garage_logos l
@@ -45,11 +47,13 @@ begin
        set status = case c.status when 'queued' then 'sending' else 'unknown' end,
            attempt = c.attempt + 1,
            claimed_at = case c.status when 'queued' then clock_timestamp() else c.claimed_at end,
-           last_error = case c.status when 'queued' then c.last_error else 'the worker died during the call' end
+           last_error = case c.status when 'queued'
+               then c.last_error else 'the worker died during the call' end
      where c.id = communication_job.communication_id and c.status in ('queued', 'sending')
     returning * into communication;
     if communication.status = 'unknown' then
-        insert into public.delivery_attempts (garage_id, communication_id, attempt, outcome, reason, started_at)
+        insert into public.delivery_attempts (garage_id, communication_id, attempt, outcome, reason,
+            started_at)
         values (communication.garage_id, communication.id, communication.attempt, 'unknown',
                 communication.last_error, communication.claimed_at);
     end if;
@@ -58,15 +62,21 @@ begin
     end if;
     return (
         select jsonb_build_object(
-            'kind', 'send_message', 'subject_id', communication.id, 'garage_id', communication.garage_id,
+            'kind', 'send_message', 'subject_id', communication.id,
+            'garage_id', communication.garage_id,
             'attempt', communication.attempt, 'channel', communication.channel,
             'template', communication.template, 'locale', communication.locale,
-            'recipient', jsonb_build_object('address', communication.recipient, 'name', c.full_name),
-            'sender', jsonb_build_object('address', 'no-reply@autexor.be', 'name', g.trade_name, 'reply_to', g.email),
+            'recipient', jsonb_build_object('address', communication.recipient, 'name',
+                c.full_name),
+            'sender', jsonb_build_object('address', 'no-reply@autexor.be', 'name', g.trade_name,
+                'reply_to', g.email),
             'context', jsonb_build_object(
-                'garage_name', g.trade_name, 'customer_name', c.full_name, 'invoice_number', i.invoice_number,
-                'issue_date', i.issue_date, 'due_date', i.due_date, 'gross_total', i.gross_total::text,
-                'structured_communication', i.structured_communication, 'iban', i.snapshot #>> '{garage,iban}'),
+                'garage_name', g.trade_name, 'customer_name', c.full_name,
+                'invoice_number', i.invoice_number,
+                'issue_date', i.issue_date, 'due_date', i.due_date,
+                'gross_total', i.gross_total::text,
+                'structured_communication', i.structured_communication,
+                'iban', i.snapshot #>> '{garage,iban}'),
             'attachment', (
                 select jsonb_build_object('bucket', 'invoices', 'path', d.storage_path,
                     'filename', i.invoice_number || '.pdf')
@@ -90,11 +100,13 @@ begin
        set status = case p.status when 'queued' then 'sending' else 'unknown' end,
            attempt = p.attempt + 1,
            claimed_at = case p.status when 'queued' then clock_timestamp() else p.claimed_at end,
-           last_error = case p.status when 'queued' then p.last_error else 'the worker died during the call' end
+           last_error = case p.status when 'queued'
+               then p.last_error else 'the worker died during the call' end
      where p.id = push_job.push_notification_id and p.status in ('queued', 'sending')
     returning * into push;
     if push.status = 'unknown' then
-        insert into public.delivery_attempts (garage_id, push_notification_id, attempt, outcome, reason, started_at)
+        insert into public.delivery_attempts (garage_id, push_notification_id, attempt, outcome,
+            reason, started_at)
         values (push.garage_id, push.id, push.attempt, 'unknown', push.last_error, push.claimed_at);
     end if;
     if push.status is distinct from 'sending' then
@@ -102,10 +114,12 @@ begin
     end if;
     return (
         select jsonb_build_object(
-            'kind', 'send_push', 'subject_id', push.id, 'garage_id', push.garage_id, 'attempt', push.attempt,
+            'kind', 'send_push', 'subject_id', push.id, 'garage_id', push.garage_id,
+            'attempt', push.attempt,
             'expo_token', d.expo_token, 'template', push.template, 'locale', push.locale,
             'data', jsonb_build_object('notification_id', push.id, 'kind', push.template))
-          from public.push_devices d where d.garage_id = push.garage_id and d.id = push.push_device_id);
+          from public.push_devices d where d.garage_id = push.garage_id
+              and d.id = push.push_device_id);
 end $$;
 
 create function private.claim_jobs(queue text, max_jobs int, visibility_seconds int)
@@ -135,7 +149,8 @@ end $$;
 comment on function private.claim_jobs is
     'Claims work from a queue: raises each row''s attempt and marks it as under way. Commit before doing anything outside';
 
-create function private.finish_document(id uuid, attempt int, outcome text, reason text, result jsonb)
+create function private.finish_document(id uuid, attempt int, outcome text, reason text,
+    result jsonb)
 returns text
 language sql
 volatile
@@ -146,13 +161,16 @@ as $$
                when 'done' then 'stored' when 'retry' then 'pending' else 'failed' end,
            last_error = finish_document.reason,
            byte_size = (result ->> 'byte_size')::int, sha256 = result ->> 'sha256',
-           page_count = (result ->> 'page_count')::int, template_version = result ->> 'template_version',
+           page_count = (result ->> 'page_count')::int,
+               template_version = result ->> 'template_version',
            stored_at = case when finish_document.outcome = 'done' then clock_timestamp() end
-     where d.id = finish_document.id and d.attempt = finish_document.attempt and d.status = 'rendering'
+     where d.id = finish_document.id and d.attempt = finish_document.attempt
+         and d.status = 'rendering'
     returning d.status;
 $$;
 
-create function private.finish_communication(id uuid, attempt int, outcome text, reason text, result jsonb)
+create function private.finish_communication(id uuid, attempt int, outcome text, reason text,
+    result jsonb)
 returns text
 language sql
 volatile
@@ -160,13 +178,15 @@ set search_path = pg_catalog, pg_temp
 as $$
     update public.communications c
        set status = case finish_communication.outcome
-               when 'done' then 'sent' when 'retry' then 'queued' when 'unknown' then 'unknown' else 'failed' end,
+               when 'done' then 'sent' when 'retry' then 'queued' when 'unknown'
+                   then 'unknown' else 'failed' end,
            last_error = finish_communication.reason,
            subject = result ->> 'subject', body_text = result ->> 'body_text',
            body_html = result ->> 'body_html', template_version = result ->> 'template_version',
            provider = result ->> 'provider', provider_message_id = result ->> 'provider_message_id',
            sent_at = case when finish_communication.outcome = 'done' then clock_timestamp() end
-     where c.id = finish_communication.id and c.attempt = finish_communication.attempt and c.status = 'sending'
+     where c.id = finish_communication.id and c.attempt = finish_communication.attempt
+         and c.status = 'sending'
     returning c.status;
 $$;
 
@@ -182,7 +202,8 @@ as $$
        and finish_push.reason = 'DeviceNotRegistered' and p.attempt = finish_push.attempt;
     update public.push_notifications p
        set status = case finish_push.outcome
-               when 'done' then 'sent' when 'retry' then 'queued' when 'unknown' then 'unknown' else 'failed' end,
+               when 'done' then 'sent' when 'retry' then 'queued' when 'unknown'
+                   then 'unknown' else 'failed' end,
            last_error = finish_push.reason, ticket_id = result ->> 'ticket_id',
            sent_at = case when finish_push.outcome = 'done' then clock_timestamp() end
      where p.id = finish_push.id and p.attempt = finish_push.attempt and p.status = 'sending'
@@ -196,9 +217,12 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select case attempts_left.queue
-        when 'render' then (select d.attempt < d.attempt_limit from public.invoice_documents d where d.id = subject_id)
-        when 'send' then (select c.attempt < c.attempt_limit from public.communications c where c.id = subject_id)
-        when 'push' then (select p.attempt < p.attempt_limit from public.push_notifications p where p.id = subject_id)
+        when 'render' then (select d.attempt < d.attempt_limit from public.invoice_documents d
+            where d.id = subject_id)
+        when 'send' then (select c.attempt < c.attempt_limit from public.communications c
+            where c.id = subject_id)
+        when 'push' then (select p.attempt < p.attempt_limit from public.push_notifications p
+            where p.id = subject_id)
     end;
 $$;
 
@@ -228,7 +252,8 @@ begin
         when 'push' then private.finish_push(subject_id, attempt, settled, reason, result)
     end end;
     if status is null then
-        perform private.refuse('job_superseded', 'This job was given to another worker in the meantime',
+        perform private.refuse('job_superseded',
+            'This job was given to another worker in the meantime',
             'Nothing to do: the other worker records the outcome', 409);
     end if;
     perform private.record_attempt(queue, subject_id, attempt, settled, reason, result);
@@ -244,14 +269,18 @@ language sql
 volatile
 set search_path = pg_catalog, pg_temp
 as $$
-    insert into public.delivery_attempts (garage_id, document_id, communication_id, push_notification_id,
+    insert into public.delivery_attempts (garage_id, document_id, communication_id,
+        push_notification_id,
         attempt, outcome, reason, provider, provider_message_id, started_at)
-    select s.garage_id, s.document_id, s.communication_id, s.push_notification_id, record_attempt.attempt,
+    select s.garage_id, s.document_id, s.communication_id, s.push_notification_id,
+        record_attempt.attempt,
            record_attempt.outcome, record_attempt.reason, result ->> 'provider',
            coalesce(result ->> 'provider_message_id', result ->> 'ticket_id'), s.claimed_at
       from (
-        select d.garage_id, d.id as document_id, null::uuid as communication_id, null::uuid as push_notification_id,
-               d.claimed_at from public.invoice_documents d where queue = 'render' and d.id = subject_id
+        select d.garage_id, d.id as document_id, null::uuid as communication_id,
+            null::uuid as push_notification_id,
+               d.claimed_at from public.invoice_documents d where queue = 'render'
+                   and d.id = subject_id
         union all
         select c.garage_id, null, c.id, null, c.claimed_at
           from public.communications c where queue = 'send' and c.id = subject_id
@@ -278,7 +307,8 @@ begin
     get diagnostics deleted = row_count;
     counts := counts || jsonb_build_object('wakeups', deleted);
     delete from private.rate_limits
-     where window_started_at < now() - interval '1 day' and coalesce(blocked_until, '-infinity') < now();
+     where window_started_at < now() - interval '1 day'
+         and coalesce(blocked_until, '-infinity') < now();
     get diagnostics deleted = row_count;
     counts := counts || jsonb_build_object('rate_limits', deleted);
     delete from private.document_grants where expires_at < now() - interval '1 hour';
@@ -309,13 +339,15 @@ begin
         return 'invoice_document';
     end if;
     update public.communications c set status = 'queued', attempt_limit = c.attempt + 8
-     where c.garage_id = garage and c.id = retry_delivery.subject_id and c.status in ('failed', 'unknown');
+     where c.garage_id = garage and c.id = retry_delivery.subject_id
+         and c.status in ('failed', 'unknown');
     if found then
         perform private.enqueue('send', subject_id);
         return 'communication';
     end if;
     update public.push_notifications p set status = 'queued', attempt_limit = p.attempt + 8
-     where p.garage_id = garage and p.id = retry_delivery.subject_id and p.status in ('failed', 'unknown');
+     where p.garage_id = garage and p.id = retry_delivery.subject_id
+         and p.status in ('failed', 'unknown');
     if found then
         perform private.enqueue('push', subject_id);
         return 'push_notification';

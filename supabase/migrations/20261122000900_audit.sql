@@ -15,17 +15,21 @@ create table audit.entries (
 );
 alter table audit.entries enable row level security;
 alter table audit.entries force row level security;
-comment on table audit.entries is 'controller=garage; retention=10 years. Who did what to which row, and which columns changed; values only of columns that are not personal or secret';
+comment on table audit.entries is
+    'controller=garage; retention=10 years. Who did what to which row, and which columns changed; values only of columns that are not personal or secret';
 comment on column audit.entries.id is 'internal';
 comment on column audit.entries.garage_id is 'internal';
-comment on column audit.entries.xid is 'internal: transaction, so that what belongs together can be seen together';
+comment on column audit.entries.xid is
+    'internal: transaction, so that what belongs together can be seen together';
 comment on column audit.entries.occurred_at is 'internal';
 comment on column audit.entries.table_name is 'internal';
 comment on column audit.entries.row_id is 'internal';
 comment on column audit.entries.op is 'internal: insert, update, delete, truncate';
-comment on column audit.entries.actor is 'personal(account; subject=staff; on_erasure=keep:audit): kind of actor, and its id';
+comment on column audit.entries.actor is
+    'personal(account; subject=staff; on_erasure=keep:audit): kind of actor, and its id';
 comment on column audit.entries.changed is 'internal: names of the changed columns';
-comment on column audit.entries.changes is 'internal: old and new value of the open ones among them';
+comment on column audit.entries.changes is
+    'internal: old and new value of the open ones among them';
 create index entries_garage_row_idx on audit.entries (garage_id, table_name, row_id);
 create index entries_garage_occurred_at_idx on audit.entries (garage_id, occurred_at desc);
 
@@ -33,7 +37,9 @@ create table audit.access_entries (
     id bigint primary key generated always as identity,
     garage_id uuid not null references public.garages (id),
     occurred_at timestamptz not null default clock_timestamp(),
-    event text not null check (event in ('login', 'login_failed', 'login_locked', 'logout', 'refresh_token_reused', 'device_mismatch', 'document_link_issued')),
+    event text not null
+        check (event in ('login', 'login_failed', 'login_locked', 'logout', 'refresh_token_reused',
+            'device_mismatch', 'document_link_issued')),
     actor text not null,
     subject_id uuid,
     session_id uuid,
@@ -42,16 +48,20 @@ create table audit.access_entries (
 );
 alter table audit.access_entries enable row level security;
 alter table audit.access_entries force row level security;
-comment on table audit.access_entries is 'controller=garage; retention=1 year. Who looked at what: sign-ins, and links to documents';
+comment on table audit.access_entries is
+    'controller=garage; retention=1 year. Who looked at what: sign-ins, and links to documents';
 comment on column audit.access_entries.id is 'internal';
 comment on column audit.access_entries.garage_id is 'internal';
 comment on column audit.access_entries.occurred_at is 'internal';
 comment on column audit.access_entries.event is 'internal';
-comment on column audit.access_entries.actor is 'personal(account; subject=customer; on_erasure=keep:audit)';
+comment on column audit.access_entries.actor is
+    'personal(account; subject=customer; on_erasure=keep:audit)';
 comment on column audit.access_entries.subject_id is 'internal: the invoice a link was for';
 comment on column audit.access_entries.session_id is 'internal';
-comment on column audit.access_entries.client_ip is 'personal(usage; subject=customer; on_erasure=erase)';
-comment on column audit.access_entries.user_agent is 'personal(usage; subject=customer; on_erasure=erase)';
+comment on column audit.access_entries.client_ip is
+    'personal(usage; subject=customer; on_erasure=erase)';
+comment on column audit.access_entries.user_agent is
+    'personal(usage; subject=customer; on_erasure=erase)';
 create index access_entries_garage_idx on audit.access_entries (garage_id, occurred_at desc);
 create index access_entries_subject_idx on audit.access_entries (garage_id, subject_id);
 
@@ -102,7 +112,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select a.attname,
-           coalesce(col_description(a.attrelid, a.attnum), '') ~ '^(public|internal)\M' and a.atttypid <> 'bytea'::regtype,
+           coalesce(col_description(a.attrelid, a.attnum), '') ~ '^(public|internal)\M'
+               and a.atttypid <> 'bytea'::regtype,
            a.attnum = any (i.indkey) and (a.attname <> 'garage_id' or i.indnatts = 1)
       from pg_attribute a
       join pg_index i on i.indrelid = a.attrelid and i.indisprimary
@@ -139,7 +150,8 @@ begin
                jsonb_strip_nulls(jsonb_build_object(%9$s)) from old_rows o;
     when 'TRUNCATE' then
         insert into audit.entries (garage_id, table_name, row_id, op, actor, changed, changes)
-        values ('00000000-0000-0000-0000-000000000000', %1$L, '*', 'T', private.actor(), '{}', '{}');
+        values ('00000000-0000-0000-0000-000000000000', %1$L, '*', 'T', private.actor(), '{}',
+            '{}');
     end case;
     return null;
 end $body$,
@@ -175,7 +187,8 @@ begin
             'execute function private.%4$I()', op, target,
             case op when 'insert' then 'referencing new table as new_rows'
                     when 'update' then 'referencing old table as old_rows new table as new_rows'
-                    when 'delete' then 'referencing old table as old_rows' else '' end, function_name);
+                    when 'delete'
+                        then 'referencing old table as old_rows' else '' end, function_name);
         execute format('alter table %s enable always trigger _800_audit_%s', target, op);
     end loop;
 end $$;
@@ -183,13 +196,17 @@ comment on procedure private.audit_table is
     'Generates the audit trigger of a table from its column comments; call it again after changing either';
 
 create view public.audit_entries with (security_invoker = on) as
-    select e.id, e.garage_id, e.occurred_at, e.table_name, e.row_id, e.op, e.actor, e.changed, e.changes
+    select e.id, e.garage_id, e.occurred_at, e.table_name, e.row_id, e.op, e.actor, e.changed,
+        e.changes
       from audit.entries e;
-comment on view public.audit_entries is 'Who changed what in the garage; values only of columns that are not personal or secret';
+comment on view public.audit_entries is
+    'Who changed what in the garage; values only of columns that are not personal or secret';
 create view public.access_entries with (security_invoker = on) as
-    select e.id, e.garage_id, e.occurred_at, e.event, e.actor, e.subject_id, e.session_id, e.client_ip, e.user_agent
+    select e.id, e.garage_id, e.occurred_at, e.event, e.actor, e.subject_id, e.session_id,
+        e.client_ip, e.user_agent
       from audit.access_entries e;
-comment on view public.access_entries is 'Who looked at what in the garage: sign-ins and links to documents';
+comment on view public.access_entries is
+    'Who looked at what in the garage: sign-ins and links to documents';
 
 create function private.trace_invoice(invoice_number text)
 returns table (at timestamptz, source text, actor text, event text, detail jsonb)
@@ -205,39 +222,52 @@ declare
                         and i.invoice_number = trace_invoice.invoice_number);
 begin
     if invoice is null then
-        perform private.refuse('invoice_not_found', 'This invoice does not exist', 'Look it up in the list', 404);
+        perform private.refuse('invoice_not_found', 'This invoice does not exist',
+            'Look it up in the list', 404);
     end if;
     return query
     with subjects (table_name, row_id) as (
         select 'public.invoices', invoice::text
-        union all select 'public.invoice_lines', l.id::text from public.invoice_lines l where l.garage_id = garage and l.invoice_id = invoice
-        union all select 'public.invoice_documents', d.id::text from public.invoice_documents d where d.garage_id = garage and d.invoice_id = invoice
-        union all select 'public.communications', c.id::text from public.communications c where c.garage_id = garage and c.invoice_id = invoice
-        union all select 'public.push_notifications', p.id::text from public.push_notifications p where p.garage_id = garage and p.invoice_id = invoice
+        union all select 'public.invoice_lines', l.id::text from public.invoice_lines l
+            where l.garage_id = garage and l.invoice_id = invoice
+        union all select 'public.invoice_documents', d.id::text from public.invoice_documents d
+            where d.garage_id = garage and d.invoice_id = invoice
+        union all select 'public.communications', c.id::text from public.communications c
+            where c.garage_id = garage and c.invoice_id = invoice
+        union all select 'public.push_notifications', p.id::text from public.push_notifications p
+            where p.garage_id = garage and p.invoice_id = invoice
     ), story as (
         select e.occurred_at, 'audit' as source, e.actor,
                split_part(e.table_name, '.', 2) || ' ' ||
-                   case e.op when 'I' then 'created' when 'U' then 'changed' else 'deleted' end as event,
-               jsonb_build_object('row_id', e.row_id, 'changed', e.changed, 'changes', e.changes) as detail, e.id as place
-          from audit.entries e join subjects s on s.table_name = e.table_name and s.row_id = e.row_id
+                   case e.op when 'I' then 'created' when 'U'
+                       then 'changed' else 'deleted' end as event,
+               jsonb_build_object('row_id', e.row_id, 'changed', e.changed, 'changes',
+                   e.changes) as detail, e.id as place
+          from audit.entries e join subjects s on s.table_name = e.table_name
+              and s.row_id = e.row_id
          where e.garage_id = garage
         union all
         select a.finished_at, 'delivery', 'worker',
-               case when a.document_id is not null then 'render' when a.communication_id is not null then 'email' else 'push' end
+               case when a.document_id is not null then 'render' when a.communication_id is not null
+                   then 'email' else 'push' end
                    || ' ' || a.outcome,
                jsonb_build_object('attempt', a.attempt, 'reason', a.reason, 'provider', a.provider,
                    'provider_message_id', a.provider_message_id, 'started_at', a.started_at), 0
           from public.delivery_attempts a
          where a.garage_id = garage and (
-            a.document_id in (select d.id from public.invoice_documents d where d.garage_id = garage and d.invoice_id = invoice)
-            or a.communication_id in (select c.id from public.communications c where c.garage_id = garage and c.invoice_id = invoice)
-            or a.push_notification_id in (select p.id from public.push_notifications p where p.garage_id = garage and p.invoice_id = invoice))
+            a.document_id in (select d.id from public.invoice_documents d where d.garage_id = garage
+                and d.invoice_id = invoice)
+            or a.communication_id in (select c.id from public.communications c
+                where c.garage_id = garage and c.invoice_id = invoice)
+            or a.push_notification_id in (select p.id from public.push_notifications p
+                where p.garage_id = garage and p.invoice_id = invoice))
         union all
         select x.occurred_at, 'access', x.actor, x.event,
                jsonb_build_object('session_id', x.session_id, 'client_ip', host(x.client_ip)), 0
           from audit.access_entries x where x.garage_id = garage and x.subject_id = invoice
     )
-    select s.occurred_at, s.source, s.actor, s.event, s.detail from story s order by s.occurred_at, s.place;
+    select s.occurred_at, s.source, s.actor, s.event, s.detail from story s
+        order by s.occurred_at, s.place;
 end $$;
 grant execute on function private.trace_invoice to authenticated;
 
@@ -247,7 +277,8 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select t.at, t.source, t.actor, t.event, t.detail from private.trace_invoice(trace_invoice.invoice_number) t;
+    select t.at, t.source, t.actor, t.event, t.detail
+        from private.trace_invoice(trace_invoice.invoice_number) t;
 end;
 comment on function public.trace_invoice is
     'The whole story of an invoice in order of time: changes, attempts to render and send, and who opened it';

@@ -2,7 +2,7 @@
 -- Compiled from supabase/policies: edit those and compile again, never this text.
 set local lock_timeout = '5s';
 
--- >>> policies/10_tenancy.sql sha256:e01783d096b3ecccada3ca561198dcccf5a24bdb2e4a395fd9af1c0960d58ca4
+-- >>> policies/10_tenancy.sql sha256:43b8a5c6511d0016e0b57ca9dfa1e86ed4015bfacda51f7d6e33246bf7530ab1
 -- Garages, their modules and their people. Only registration data and settings can be written here;
 -- people come and go through functions.
 
@@ -14,7 +14,8 @@ call private.audit_table('public.garages');
 create policy tenant_floor on public.garages as restrictive for all to public
     using (id = (select private.garage_id()))
     with check (id = (select private.garage_id()));
-comment on policy tenant_floor on public.garages is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.garages is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.garages to authenticated;
 create policy select_member on public.garages for select to authenticated
     using (id = (select private.garage_id_for('garage.read')));
@@ -33,7 +34,8 @@ grant select (
 ) on public.garages to portal;
 create policy select_customer on public.garages for select to portal
     using (id = (select private.portal_garage_id()));
-comment on policy select_customer on public.garages is 'A customer, through a live portal session: their own';
+comment on policy select_customer on public.garages is
+    'A customer, through a live portal session: their own';
 
 alter table public.garage_logos enable row level security;
 alter table public.garage_logos force row level security;
@@ -43,7 +45,8 @@ call private.audit_table('public.garage_logos');
 create policy tenant_floor on public.garage_logos as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.garage_logos is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.garage_logos is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.garage_logos to authenticated;
 create policy select_member on public.garage_logos for select to authenticated
     using (garage_id = (select private.garage_id_for('garage.read')));
@@ -61,7 +64,8 @@ call private.audit_table('public.garage_modules');
 create policy tenant_floor on public.garage_modules as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.garage_modules is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.garage_modules is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.garage_modules to authenticated;
 create policy select_member on public.garage_modules for select to authenticated
     using (garage_id = (select private.garage_id_for('garage.read')));
@@ -84,7 +88,8 @@ call private.audit_table('public.memberships');
 create policy tenant_floor on public.memberships as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.memberships is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.memberships is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.memberships to authenticated;
 create policy select_member on public.memberships for select to authenticated
     using (garage_id = (select private.garage_id_for('members.read')));
@@ -92,13 +97,15 @@ comment on policy select_member on public.memberships is 'Members with members.r
 
 alter table public.membership_permissions enable row level security;
 alter table public.membership_permissions force row level security;
-revoke all on public.membership_permissions from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.membership_permissions
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.membership_permissions');
 call private.audit_table('public.membership_permissions');
 create policy tenant_floor on public.membership_permissions as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.membership_permissions is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.membership_permissions is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.membership_permissions to authenticated;
 create policy select_member on public.membership_permissions for select to authenticated
     using (garage_id = (select private.garage_id_for('members.read')));
@@ -116,7 +123,7 @@ revoke all on private.modules, private.permissions, private.role_permissions
     from anon, authenticated, portal, service_role, worker, edge;
 -- <<<
 
--- >>> policies/20_customers.sql sha256:658f7723280d14b643229e1d102c8fe6c43d492fb27f73dc5fde88458c927482
+-- >>> policies/20_customers.sql sha256:4d3ffe78213c28b4f5c7ccd6c803735d231bec79e289e6662ddf05e4ad3b2dd0
 -- Customers: staff read and write, a customer reads only their own row.
 
 alter table public.customers enable row level security;
@@ -127,7 +134,8 @@ call private.audit_table('public.customers');
 create policy tenant_floor on public.customers as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.customers is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.customers is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.customers to authenticated;
 create policy select_member on public.customers for select to authenticated
     using (garage_id = (select private.garage_id_for('customers.read')));
@@ -152,12 +160,14 @@ grant select (
     country_code, vat_number, locale
 ) on public.customers to portal;
 create policy select_customer on public.customers for select to portal
-    using (garage_id = (select private.portal_garage_id()) and id = (select private.portal_customer_id()));
-comment on policy select_customer on public.customers is 'A customer, through a live portal session: their own';
+    using (garage_id = (select private.portal_garage_id())
+        and id = (select private.portal_customer_id()));
+comment on policy select_customer on public.customers is
+    'A customer, through a live portal session: their own';
 grant select on portal.profile to portal;
 -- <<<
 
--- >>> policies/30_vehicles.sql sha256:0aa43831757780a074f9bf917ce6b63f7f4edd61e088f00ec711e621db3e447f
+-- >>> policies/30_vehicles.sql sha256:c94b3c37132d03dc03685408004f8406d3eceee6a7515bb0fbc250db96854dd0
 -- Vehicles, their owners and their odometers: staff read and write, a customer reads what is theirs now.
 
 alter table public.vehicles enable row level security;
@@ -168,7 +178,8 @@ call private.audit_table('public.vehicles');
 create policy tenant_floor on public.vehicles as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.vehicles is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.vehicles is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.vehicles to authenticated;
 create policy select_member on public.vehicles for select to authenticated
     using (garage_id = (select private.garage_id_for('vehicles.read')));
@@ -195,17 +206,20 @@ create policy select_customer on public.vehicles for select to portal
          where o.garage_id = vehicles.garage_id and o.vehicle_id = vehicles.id
            and o.customer_id = (select private.portal_customer_id())
            and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)));
-comment on policy select_customer on public.vehicles is 'A customer, through a live portal session: their own';
+comment on policy select_customer on public.vehicles is
+    'A customer, through a live portal session: their own';
 
 alter table public.vehicle_ownerships enable row level security;
 alter table public.vehicle_ownerships force row level security;
-revoke all on public.vehicle_ownerships from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.vehicle_ownerships
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.vehicle_ownerships');
 call private.audit_table('public.vehicle_ownerships');
 create policy tenant_floor on public.vehicle_ownerships as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.vehicle_ownerships is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.vehicle_ownerships is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.vehicle_ownerships to authenticated;
 create policy select_member on public.vehicle_ownerships for select to authenticated
     using (garage_id = (select private.garage_id_for('vehicles.read')));
@@ -225,8 +239,10 @@ grant select (
     garage_id, vehicle_id, customer_id, valid_from, valid_to
 ) on public.vehicle_ownerships to portal;
 create policy select_customer on public.vehicle_ownerships for select to portal
-    using (garage_id = (select private.portal_garage_id()) and customer_id = (select private.portal_customer_id()));
-comment on policy select_customer on public.vehicle_ownerships is 'A customer, through a live portal session: their own';
+    using (garage_id = (select private.portal_garage_id())
+        and customer_id = (select private.portal_customer_id()));
+comment on policy select_customer on public.vehicle_ownerships is
+    'A customer, through a live portal session: their own';
 
 alter table public.odometer_readings enable row level security;
 alter table public.odometer_readings force row level security;
@@ -236,7 +252,8 @@ call private.audit_table('public.odometer_readings');
 create policy tenant_floor on public.odometer_readings as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.odometer_readings is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.odometer_readings is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.odometer_readings to authenticated;
 create policy select_member on public.odometer_readings for select to authenticated
     using (garage_id = (select private.garage_id_for('vehicles.read')));
@@ -251,14 +268,17 @@ grant select (id, garage_id, vehicle_id, reading_km, read_on) on public.odometer
 create policy select_customer on public.odometer_readings for select to portal
     using (garage_id = (select private.portal_garage_id()) and exists (
         select from public.vehicle_ownerships o
-         where o.garage_id = odometer_readings.garage_id and o.vehicle_id = odometer_readings.vehicle_id
+         where o.garage_id = odometer_readings.garage_id
+             and o.vehicle_id = odometer_readings.vehicle_id
            and o.customer_id = (select private.portal_customer_id())
-           and o.valid_from <= odometer_readings.read_on and coalesce(o.valid_to > odometer_readings.read_on, true)));
-comment on policy select_customer on public.odometer_readings is 'A customer, through a live portal session: their own';
+           and o.valid_from <= odometer_readings.read_on
+               and coalesce(o.valid_to > odometer_readings.read_on, true)));
+comment on policy select_customer on public.odometer_readings is
+    'A customer, through a live portal session: their own';
 grant select on portal.vehicles, portal.odometer_readings to portal;
 -- <<<
 
--- >>> policies/40_billing.sql sha256:81d464a915f8f2079a6f8487a044e2cbe33b3eb98cdf506a85037cb728f6495f
+-- >>> policies/40_billing.sql sha256:45de24d498aa28331fc4d402ffd6864a047e5382c23af78e609d8e2c6e6f7b5d
 -- Invoices: staff draft and issue, a customer reads their own issued ones. Numbers, totals, dates and
 -- snapshot are columns nobody may write: they come from private.issue_invoice.
 
@@ -270,7 +290,8 @@ call private.audit_table('public.invoice_series');
 create policy tenant_floor on public.invoice_series as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_series is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_series is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_series to authenticated;
 create policy select_member on public.invoice_series for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -284,7 +305,8 @@ call private.audit_table('public.invoices');
 create policy tenant_floor on public.invoices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoices is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoices is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoices to authenticated;
 create policy select_member on public.invoices for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -314,7 +336,8 @@ grant select (
 create policy select_customer on public.invoices for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing'))
         and customer_id = (select private.portal_customer_id()) and issued_at is not null);
-comment on policy select_customer on public.invoices is 'A customer, through a live portal session: their own';
+comment on policy select_customer on public.invoices is
+    'A customer, through a live portal session: their own';
 
 alter table public.invoice_lines enable row level security;
 alter table public.invoice_lines force row level security;
@@ -324,7 +347,8 @@ call private.audit_table('public.invoice_lines');
 create policy tenant_floor on public.invoice_lines as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_lines is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_lines is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_lines to authenticated;
 create policy select_member on public.invoice_lines for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -352,18 +376,22 @@ grant select (
 ) on public.invoice_lines to portal;
 create policy select_customer on public.invoice_lines for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
-        select from public.invoices i where i.garage_id = invoice_lines.garage_id and i.id = invoice_lines.invoice_id));
-comment on policy select_customer on public.invoice_lines is 'A customer, through a live portal session: their own';
+        select from public.invoices i where i.garage_id = invoice_lines.garage_id
+            and i.id = invoice_lines.invoice_id));
+comment on policy select_customer on public.invoice_lines is
+    'A customer, through a live portal session: their own';
 
 alter table public.invoice_vat_totals enable row level security;
 alter table public.invoice_vat_totals force row level security;
-revoke all on public.invoice_vat_totals from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.invoice_vat_totals
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.invoice_vat_totals');
 call private.audit_table('public.invoice_vat_totals');
 create policy tenant_floor on public.invoice_vat_totals as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_vat_totals is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_vat_totals is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_vat_totals to authenticated;
 create policy select_member on public.invoice_vat_totals for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -371,12 +399,14 @@ comment on policy select_member on public.invoice_vat_totals is 'Members with in
 grant select (garage_id, invoice_id, vat_rate, base, vat) on public.invoice_vat_totals to portal;
 create policy select_customer on public.invoice_vat_totals for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
-        select from public.invoices i where i.garage_id = invoice_vat_totals.garage_id and i.id = invoice_vat_totals.invoice_id));
-comment on policy select_customer on public.invoice_vat_totals is 'A customer, through a live portal session: their own';
+        select from public.invoices i where i.garage_id = invoice_vat_totals.garage_id
+            and i.id = invoice_vat_totals.invoice_id));
+comment on policy select_customer on public.invoice_vat_totals is
+    'A customer, through a live portal session: their own';
 grant select on portal.invoices, portal.invoice_lines, portal.invoice_vat_totals to portal;
 -- <<<
 
--- >>> policies/50_deliveries.sql sha256:c496031ec1a390389689c06ffc4795d3dc337ce12ee51db95f8af167ef8bc766
+-- >>> policies/50_deliveries.sql sha256:dbf8bbafc0fc307f14eb94f21e65a04e6517979e1de9f2adf9a279f3ca68f94d
 -- Documents, e-mails and pushes: written by functions alone; staff follow what became of them.
 
 alter table public.invoice_documents enable row level security;
@@ -387,7 +417,8 @@ call private.audit_table('public.invoice_documents');
 create policy tenant_floor on public.invoice_documents as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_documents is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_documents is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_documents to authenticated;
 create policy select_member on public.invoice_documents for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -401,7 +432,8 @@ call private.audit_table('public.communications');
 create policy tenant_floor on public.communications as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.communications is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.communications is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.communications to authenticated;
 create policy select_member on public.communications for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));
@@ -415,7 +447,8 @@ call private.audit_table('public.push_devices');
 create policy tenant_floor on public.push_devices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.push_devices is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.push_devices is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select (
     id, garage_id, portal_device_id, retired_at, created_at, updated_at
 ) on public.push_devices to authenticated;
@@ -425,13 +458,15 @@ comment on policy select_member on public.push_devices is 'Members with deliveri
 
 alter table public.push_notifications enable row level security;
 alter table public.push_notifications force row level security;
-revoke all on public.push_notifications from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.push_notifications
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.push_notifications');
 call private.audit_table('public.push_notifications');
 create policy tenant_floor on public.push_notifications as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.push_notifications is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.push_notifications is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.push_notifications to authenticated;
 create policy select_member on public.push_notifications for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));
@@ -445,7 +480,8 @@ call private.audit_table('public.delivery_attempts');
 create policy tenant_floor on public.delivery_attempts as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.delivery_attempts is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.delivery_attempts is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.delivery_attempts to authenticated;
 create policy select_member on public.delivery_attempts for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));
@@ -459,7 +495,7 @@ call private.reset_policies('private.wakeups');
 grant select on private.wakeups to service_role;
 -- <<<
 
--- >>> policies/60_portal.sql sha256:90674c6737246cb553e70e314c21556c546009d0536e7910f15234f3fabba6ed
+-- >>> policies/60_portal.sql sha256:2068ef839255d83d89f16981cbdc836f4355bf1f4d4e9dfd360644d21c475c4c
 -- Customers' access. Staff see accounts, devices and sessions and can end them; the secrets behind them
 -- are open to no role at all.
 
@@ -471,7 +507,8 @@ call private.audit_table('public.portal_accounts');
 create policy tenant_floor on public.portal_accounts as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.portal_accounts is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.portal_accounts is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.portal_accounts to authenticated;
 create policy select_member on public.portal_accounts for select to authenticated
     using (garage_id = (select private.garage_id_for('portal_accounts.read')));
@@ -490,7 +527,8 @@ call private.audit_table('public.portal_devices');
 create policy tenant_floor on public.portal_devices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.portal_devices is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.portal_devices is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select (
     id, garage_id, account_id, label, last_seen_at, revoked_at, created_at
 ) on public.portal_devices to authenticated;
@@ -511,7 +549,8 @@ call private.audit_table('public.portal_sessions');
 create policy tenant_floor on public.portal_sessions as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.portal_sessions is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.portal_sessions is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.portal_sessions to authenticated;
 create policy select_member on public.portal_sessions for select to authenticated
     using (garage_id = (select private.garage_id_for('portal_accounts.read')));
@@ -524,13 +563,15 @@ comment on policy update_member on public.portal_sessions is 'Members with porta
 
 alter table private.portal_credentials enable row level security;
 alter table private.portal_credentials force row level security;
-revoke all on private.portal_credentials from anon, authenticated, portal, service_role, worker, edge;
+revoke all on private.portal_credentials
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.portal_credentials');
 call private.audit_table('private.portal_credentials');
 create policy tenant_floor on private.portal_credentials as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.portal_credentials is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.portal_credentials is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.portal_pins enable row level security;
 alter table private.portal_pins force row level security;
@@ -540,16 +581,19 @@ call private.audit_table('private.portal_pins');
 create policy tenant_floor on private.portal_pins as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.portal_pins is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.portal_pins is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.portal_refresh_tokens enable row level security;
 alter table private.portal_refresh_tokens force row level security;
-revoke all on private.portal_refresh_tokens from anon, authenticated, portal, service_role, worker, edge;
+revoke all on private.portal_refresh_tokens
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.portal_refresh_tokens');
 create policy tenant_floor on private.portal_refresh_tokens as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.portal_refresh_tokens is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.portal_refresh_tokens is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.login_attempts enable row level security;
 alter table private.login_attempts force row level security;
@@ -558,7 +602,8 @@ call private.reset_policies('private.login_attempts');
 create policy tenant_floor on private.login_attempts as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.login_attempts is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.login_attempts is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.document_grants enable row level security;
 alter table private.document_grants force row level security;
@@ -567,7 +612,8 @@ call private.reset_policies('private.document_grants');
 create policy tenant_floor on private.document_grants as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.document_grants is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.document_grants is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.rate_limits enable row level security;
 alter table private.rate_limits force row level security;
@@ -575,7 +621,7 @@ revoke all on private.rate_limits from anon, authenticated, portal, service_role
 call private.reset_policies('private.rate_limits');
 -- <<<
 
--- >>> policies/70_conversations.sql sha256:139fcb2180e7f91bef462fd32efdb1494a6343ca1ae23e090ce87bc966048be5
+-- >>> policies/70_conversations.sql sha256:3097d7963b9bb594857fd06af35688067bc4230a9f55ba2bf2f02a084e4c35c8
 -- Conversations: staff read and write for the garage; a customer reads their own and writes through RPCs.
 
 alter table public.conversations enable row level security;
@@ -586,7 +632,8 @@ call private.audit_table('public.conversations');
 create policy tenant_floor on public.conversations as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.conversations is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.conversations is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.conversations to authenticated;
 create policy select_member on public.conversations for select to authenticated
     using (garage_id = (select private.garage_id_for('conversations.read')));
@@ -602,8 +649,10 @@ create policy update_member on public.conversations for update to authenticated
 comment on policy update_member on public.conversations is 'Members with conversations.write';
 grant select (id, garage_id, customer_id, closed_at, created_at) on public.conversations to portal;
 create policy select_customer on public.conversations for select to portal
-    using (garage_id = (select private.portal_garage_id('conversations')) and customer_id = (select private.portal_customer_id()));
-comment on policy select_customer on public.conversations is 'A customer, through a live portal session: their own';
+    using (garage_id = (select private.portal_garage_id('conversations'))
+        and customer_id = (select private.portal_customer_id()));
+comment on policy select_customer on public.conversations is
+    'A customer, through a live portal session: their own';
 
 alter table public.messages enable row level security;
 alter table public.messages force row level security;
@@ -613,7 +662,8 @@ call private.audit_table('public.messages');
 create policy tenant_floor on public.messages as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.messages is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.messages is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.messages to authenticated;
 create policy select_member on public.messages for select to authenticated
     using (garage_id = (select private.garage_id_for('conversations.read')));
@@ -627,12 +677,14 @@ grant select (
 ) on public.messages to portal;
 create policy select_customer on public.messages for select to portal
     using (garage_id = (select private.portal_garage_id('conversations')) and exists (
-        select from public.conversations c where c.garage_id = messages.garage_id and c.id = messages.conversation_id));
-comment on policy select_customer on public.messages is 'A customer, through a live portal session: their own';
+        select from public.conversations c where c.garage_id = messages.garage_id
+            and c.id = messages.conversation_id));
+comment on policy select_customer on public.messages is
+    'A customer, through a live portal session: their own';
 grant select on portal.conversations, portal.messages to portal;
 -- <<<
 
--- >>> policies/80_audit.sql sha256:51a6965fb67d33fca878475790eac2fa5ab817e287ad86199c24de4909abc0a6
+-- >>> policies/80_audit.sql sha256:50429e59de281dfe90ee7d0bebfb8dace7244d726080d9ab62b6c3afb8c5b010
 -- History: members with the permission read their garage's; nobody writes it, the operators included.
 
 alter table audit.entries enable row level security;
@@ -642,7 +694,8 @@ call private.reset_policies('audit.entries');
 create policy tenant_floor on audit.entries as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on audit.entries is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on audit.entries is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on audit.entries to authenticated;
 create policy select_member on audit.entries for select to authenticated
     using (garage_id = (select private.garage_id_for('audit.read')));
@@ -656,7 +709,8 @@ call private.reset_policies('audit.access_entries');
 create policy tenant_floor on audit.access_entries as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on audit.access_entries is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on audit.access_entries is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on audit.access_entries to authenticated;
 create policy select_member on audit.access_entries for select to authenticated
     using (garage_id = (select private.garage_id_for('audit.read')));

@@ -9,7 +9,8 @@ call private.audit_table('public.garages');
 create policy tenant_floor on public.garages as restrictive for all to public
     using (id = (select private.garage_id()))
     with check (id = (select private.garage_id()));
-comment on policy tenant_floor on public.garages is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.garages is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.garages to authenticated;
 create policy select_member on public.garages for select to authenticated
     using (id = (select private.garage_id_for('garage.read')));
@@ -28,7 +29,8 @@ grant select (
 ) on public.garages to portal;
 create policy select_customer on public.garages for select to portal
     using (id = (select private.portal_garage_id()));
-comment on policy select_customer on public.garages is 'A customer, through a live portal session: their own';
+comment on policy select_customer on public.garages is
+    'A customer, through a live portal session: their own';
 
 alter table public.garage_logos enable row level security;
 alter table public.garage_logos force row level security;
@@ -38,7 +40,8 @@ call private.audit_table('public.garage_logos');
 create policy tenant_floor on public.garage_logos as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.garage_logos is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.garage_logos is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.garage_logos to authenticated;
 create policy select_member on public.garage_logos for select to authenticated
     using (garage_id = (select private.garage_id_for('garage.read')));
@@ -56,7 +59,8 @@ call private.audit_table('public.garage_modules');
 create policy tenant_floor on public.garage_modules as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.garage_modules is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.garage_modules is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.garage_modules to authenticated;
 create policy select_member on public.garage_modules for select to authenticated
     using (garage_id = (select private.garage_id_for('garage.read')));
@@ -79,7 +83,8 @@ call private.audit_table('public.memberships');
 create policy tenant_floor on public.memberships as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.memberships is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.memberships is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.memberships to authenticated;
 create policy select_member on public.memberships for select to authenticated
     using (garage_id = (select private.garage_id_for('members.read')));
@@ -87,13 +92,15 @@ comment on policy select_member on public.memberships is 'Members with members.r
 
 alter table public.membership_permissions enable row level security;
 alter table public.membership_permissions force row level security;
-revoke all on public.membership_permissions from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.membership_permissions
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.membership_permissions');
 call private.audit_table('public.membership_permissions');
 create policy tenant_floor on public.membership_permissions as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.membership_permissions is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.membership_permissions is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.membership_permissions to authenticated;
 create policy select_member on public.membership_permissions for select to authenticated
     using (garage_id = (select private.garage_id_for('members.read')));

@@ -8,7 +8,8 @@ call private.audit_table('public.customers');
 create policy tenant_floor on public.customers as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.customers is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.customers is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.customers to authenticated;
 create policy select_member on public.customers for select to authenticated
     using (garage_id = (select private.garage_id_for('customers.read')));
@@ -33,6 +34,8 @@ grant select (
     country_code, vat_number, locale
 ) on public.customers to portal;
 create policy select_customer on public.customers for select to portal
-    using (garage_id = (select private.portal_garage_id()) and id = (select private.portal_customer_id()));
-comment on policy select_customer on public.customers is 'A customer, through a live portal session: their own';
+    using (garage_id = (select private.portal_garage_id())
+        and id = (select private.portal_customer_id()));
+comment on policy select_customer on public.customers is
+    'A customer, through a live portal session: their own';
 grant select on portal.profile to portal;

@@ -8,7 +8,8 @@ call private.audit_table('public.vehicles');
 create policy tenant_floor on public.vehicles as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.vehicles is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.vehicles is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.vehicles to authenticated;
 create policy select_member on public.vehicles for select to authenticated
     using (garage_id = (select private.garage_id_for('vehicles.read')));
@@ -35,17 +36,20 @@ create policy select_customer on public.vehicles for select to portal
          where o.garage_id = vehicles.garage_id and o.vehicle_id = vehicles.id
            and o.customer_id = (select private.portal_customer_id())
            and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)));
-comment on policy select_customer on public.vehicles is 'A customer, through a live portal session: their own';
+comment on policy select_customer on public.vehicles is
+    'A customer, through a live portal session: their own';
 
 alter table public.vehicle_ownerships enable row level security;
 alter table public.vehicle_ownerships force row level security;
-revoke all on public.vehicle_ownerships from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.vehicle_ownerships
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.vehicle_ownerships');
 call private.audit_table('public.vehicle_ownerships');
 create policy tenant_floor on public.vehicle_ownerships as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.vehicle_ownerships is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.vehicle_ownerships is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.vehicle_ownerships to authenticated;
 create policy select_member on public.vehicle_ownerships for select to authenticated
     using (garage_id = (select private.garage_id_for('vehicles.read')));
@@ -65,8 +69,10 @@ grant select (
     garage_id, vehicle_id, customer_id, valid_from, valid_to
 ) on public.vehicle_ownerships to portal;
 create policy select_customer on public.vehicle_ownerships for select to portal
-    using (garage_id = (select private.portal_garage_id()) and customer_id = (select private.portal_customer_id()));
-comment on policy select_customer on public.vehicle_ownerships is 'A customer, through a live portal session: their own';
+    using (garage_id = (select private.portal_garage_id())
+        and customer_id = (select private.portal_customer_id()));
+comment on policy select_customer on public.vehicle_ownerships is
+    'A customer, through a live portal session: their own';
 
 alter table public.odometer_readings enable row level security;
 alter table public.odometer_readings force row level security;
@@ -76,7 +82,8 @@ call private.audit_table('public.odometer_readings');
 create policy tenant_floor on public.odometer_readings as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.odometer_readings is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.odometer_readings is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.odometer_readings to authenticated;
 create policy select_member on public.odometer_readings for select to authenticated
     using (garage_id = (select private.garage_id_for('vehicles.read')));
@@ -91,8 +98,11 @@ grant select (id, garage_id, vehicle_id, reading_km, read_on) on public.odometer
 create policy select_customer on public.odometer_readings for select to portal
     using (garage_id = (select private.portal_garage_id()) and exists (
         select from public.vehicle_ownerships o
-         where o.garage_id = odometer_readings.garage_id and o.vehicle_id = odometer_readings.vehicle_id
+         where o.garage_id = odometer_readings.garage_id
+             and o.vehicle_id = odometer_readings.vehicle_id
            and o.customer_id = (select private.portal_customer_id())
-           and o.valid_from <= odometer_readings.read_on and coalesce(o.valid_to > odometer_readings.read_on, true)));
-comment on policy select_customer on public.odometer_readings is 'A customer, through a live portal session: their own';
+           and o.valid_from <= odometer_readings.read_on
+               and coalesce(o.valid_to > odometer_readings.read_on, true)));
+comment on policy select_customer on public.odometer_readings is
+    'A customer, through a live portal session: their own';
 grant select on portal.vehicles, portal.odometer_readings to portal;

@@ -9,7 +9,8 @@ call private.audit_table('public.invoice_series');
 create policy tenant_floor on public.invoice_series as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_series is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_series is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_series to authenticated;
 create policy select_member on public.invoice_series for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -23,7 +24,8 @@ call private.audit_table('public.invoices');
 create policy tenant_floor on public.invoices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoices is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoices is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoices to authenticated;
 create policy select_member on public.invoices for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -53,7 +55,8 @@ grant select (
 create policy select_customer on public.invoices for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing'))
         and customer_id = (select private.portal_customer_id()) and issued_at is not null);
-comment on policy select_customer on public.invoices is 'A customer, through a live portal session: their own';
+comment on policy select_customer on public.invoices is
+    'A customer, through a live portal session: their own';
 
 alter table public.invoice_lines enable row level security;
 alter table public.invoice_lines force row level security;
@@ -63,7 +66,8 @@ call private.audit_table('public.invoice_lines');
 create policy tenant_floor on public.invoice_lines as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_lines is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_lines is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_lines to authenticated;
 create policy select_member on public.invoice_lines for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -91,18 +95,22 @@ grant select (
 ) on public.invoice_lines to portal;
 create policy select_customer on public.invoice_lines for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
-        select from public.invoices i where i.garage_id = invoice_lines.garage_id and i.id = invoice_lines.invoice_id));
-comment on policy select_customer on public.invoice_lines is 'A customer, through a live portal session: their own';
+        select from public.invoices i where i.garage_id = invoice_lines.garage_id
+            and i.id = invoice_lines.invoice_id));
+comment on policy select_customer on public.invoice_lines is
+    'A customer, through a live portal session: their own';
 
 alter table public.invoice_vat_totals enable row level security;
 alter table public.invoice_vat_totals force row level security;
-revoke all on public.invoice_vat_totals from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.invoice_vat_totals
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.invoice_vat_totals');
 call private.audit_table('public.invoice_vat_totals');
 create policy tenant_floor on public.invoice_vat_totals as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_vat_totals is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_vat_totals is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_vat_totals to authenticated;
 create policy select_member on public.invoice_vat_totals for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -110,6 +118,8 @@ comment on policy select_member on public.invoice_vat_totals is 'Members with in
 grant select (garage_id, invoice_id, vat_rate, base, vat) on public.invoice_vat_totals to portal;
 create policy select_customer on public.invoice_vat_totals for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
-        select from public.invoices i where i.garage_id = invoice_vat_totals.garage_id and i.id = invoice_vat_totals.invoice_id));
-comment on policy select_customer on public.invoice_vat_totals is 'A customer, through a live portal session: their own';
+        select from public.invoices i where i.garage_id = invoice_vat_totals.garage_id
+            and i.id = invoice_vat_totals.invoice_id));
+comment on policy select_customer on public.invoice_vat_totals is
+    'A customer, through a live portal session: their own';
 grant select on portal.invoices, portal.invoice_lines, portal.invoice_vat_totals to portal;

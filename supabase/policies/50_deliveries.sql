@@ -8,7 +8,8 @@ call private.audit_table('public.invoice_documents');
 create policy tenant_floor on public.invoice_documents as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.invoice_documents is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.invoice_documents is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.invoice_documents to authenticated;
 create policy select_member on public.invoice_documents for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
@@ -22,7 +23,8 @@ call private.audit_table('public.communications');
 create policy tenant_floor on public.communications as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.communications is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.communications is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.communications to authenticated;
 create policy select_member on public.communications for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));
@@ -36,7 +38,8 @@ call private.audit_table('public.push_devices');
 create policy tenant_floor on public.push_devices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.push_devices is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.push_devices is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select (
     id, garage_id, portal_device_id, retired_at, created_at, updated_at
 ) on public.push_devices to authenticated;
@@ -46,13 +49,15 @@ comment on policy select_member on public.push_devices is 'Members with deliveri
 
 alter table public.push_notifications enable row level security;
 alter table public.push_notifications force row level security;
-revoke all on public.push_notifications from anon, authenticated, portal, service_role, worker, edge;
+revoke all on public.push_notifications
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.push_notifications');
 call private.audit_table('public.push_notifications');
 create policy tenant_floor on public.push_notifications as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.push_notifications is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.push_notifications is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.push_notifications to authenticated;
 create policy select_member on public.push_notifications for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));
@@ -66,7 +71,8 @@ call private.audit_table('public.delivery_attempts');
 create policy tenant_floor on public.delivery_attempts as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.delivery_attempts is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.delivery_attempts is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.delivery_attempts to authenticated;
 create policy select_member on public.delivery_attempts for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));

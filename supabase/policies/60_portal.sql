@@ -9,7 +9,8 @@ call private.audit_table('public.portal_accounts');
 create policy tenant_floor on public.portal_accounts as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.portal_accounts is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.portal_accounts is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.portal_accounts to authenticated;
 create policy select_member on public.portal_accounts for select to authenticated
     using (garage_id = (select private.garage_id_for('portal_accounts.read')));
@@ -28,7 +29,8 @@ call private.audit_table('public.portal_devices');
 create policy tenant_floor on public.portal_devices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.portal_devices is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.portal_devices is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select (
     id, garage_id, account_id, label, last_seen_at, revoked_at, created_at
 ) on public.portal_devices to authenticated;
@@ -49,7 +51,8 @@ call private.audit_table('public.portal_sessions');
 create policy tenant_floor on public.portal_sessions as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.portal_sessions is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.portal_sessions is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.portal_sessions to authenticated;
 create policy select_member on public.portal_sessions for select to authenticated
     using (garage_id = (select private.garage_id_for('portal_accounts.read')));
@@ -62,13 +65,15 @@ comment on policy update_member on public.portal_sessions is 'Members with porta
 
 alter table private.portal_credentials enable row level security;
 alter table private.portal_credentials force row level security;
-revoke all on private.portal_credentials from anon, authenticated, portal, service_role, worker, edge;
+revoke all on private.portal_credentials
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.portal_credentials');
 call private.audit_table('private.portal_credentials');
 create policy tenant_floor on private.portal_credentials as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.portal_credentials is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.portal_credentials is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.portal_pins enable row level security;
 alter table private.portal_pins force row level security;
@@ -78,16 +83,19 @@ call private.audit_table('private.portal_pins');
 create policy tenant_floor on private.portal_pins as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.portal_pins is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.portal_pins is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.portal_refresh_tokens enable row level security;
 alter table private.portal_refresh_tokens force row level security;
-revoke all on private.portal_refresh_tokens from anon, authenticated, portal, service_role, worker, edge;
+revoke all on private.portal_refresh_tokens
+    from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.portal_refresh_tokens');
 create policy tenant_floor on private.portal_refresh_tokens as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.portal_refresh_tokens is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.portal_refresh_tokens is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.login_attempts enable row level security;
 alter table private.login_attempts force row level security;
@@ -96,7 +104,8 @@ call private.reset_policies('private.login_attempts');
 create policy tenant_floor on private.login_attempts as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.login_attempts is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.login_attempts is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.document_grants enable row level security;
 alter table private.document_grants force row level security;
@@ -105,7 +114,8 @@ call private.reset_policies('private.document_grants');
 create policy tenant_floor on private.document_grants as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on private.document_grants is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on private.document_grants is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 alter table private.rate_limits enable row level security;
 alter table private.rate_limits force row level security;

@@ -8,7 +8,8 @@ call private.audit_table('public.conversations');
 create policy tenant_floor on public.conversations as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.conversations is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.conversations is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.conversations to authenticated;
 create policy select_member on public.conversations for select to authenticated
     using (garage_id = (select private.garage_id_for('conversations.read')));
@@ -24,8 +25,10 @@ create policy update_member on public.conversations for update to authenticated
 comment on policy update_member on public.conversations is 'Members with conversations.write';
 grant select (id, garage_id, customer_id, closed_at, created_at) on public.conversations to portal;
 create policy select_customer on public.conversations for select to portal
-    using (garage_id = (select private.portal_garage_id('conversations')) and customer_id = (select private.portal_customer_id()));
-comment on policy select_customer on public.conversations is 'A customer, through a live portal session: their own';
+    using (garage_id = (select private.portal_garage_id('conversations'))
+        and customer_id = (select private.portal_customer_id()));
+comment on policy select_customer on public.conversations is
+    'A customer, through a live portal session: their own';
 
 alter table public.messages enable row level security;
 alter table public.messages force row level security;
@@ -35,7 +38,8 @@ call private.audit_table('public.messages');
 create policy tenant_floor on public.messages as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on public.messages is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on public.messages is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.messages to authenticated;
 create policy select_member on public.messages for select to authenticated
     using (garage_id = (select private.garage_id_for('conversations.read')));
@@ -49,6 +53,8 @@ grant select (
 ) on public.messages to portal;
 create policy select_customer on public.messages for select to portal
     using (garage_id = (select private.portal_garage_id('conversations')) and exists (
-        select from public.conversations c where c.garage_id = messages.garage_id and c.id = messages.conversation_id));
-comment on policy select_customer on public.messages is 'A customer, through a live portal session: their own';
+        select from public.conversations c where c.garage_id = messages.garage_id
+            and c.id = messages.conversation_id));
+comment on policy select_customer on public.messages is
+    'A customer, through a live portal session: their own';
 grant select on portal.conversations, portal.messages to portal;

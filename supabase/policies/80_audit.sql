@@ -7,7 +7,8 @@ call private.reset_policies('audit.entries');
 create policy tenant_floor on audit.entries as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on audit.entries is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on audit.entries is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on audit.entries to authenticated;
 create policy select_member on audit.entries for select to authenticated
     using (garage_id = (select private.garage_id_for('audit.read')));
@@ -21,7 +22,8 @@ call private.reset_policies('audit.access_entries');
 create policy tenant_floor on audit.access_entries as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
-comment on policy tenant_floor on audit.access_entries is 'The first lock: no row of another garage, whatever else a policy says';
+comment on policy tenant_floor on audit.access_entries is
+    'The first lock: no row of another garage, whatever else a policy says';
 grant select on audit.access_entries to authenticated;
 create policy select_member on audit.access_entries for select to authenticated
     using (garage_id = (select private.garage_id_for('audit.read')));
