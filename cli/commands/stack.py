@@ -1,0 +1,116 @@
+"""`autexor stack`: the local stack, a Supabase-shaped platform without Docker."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from cli.errors import CommandFailed, Misuse
+from cli.output import JsonFlag, emit, emit_text, progress, tell
+from cli.project import ROOT
+from devstack.errors import StackError
+from devstack.stack import Stack
+
+app = typer.Typer(no_args_is_help=True, help="Start, stop and look at the local stack.")
+
+BareFlag = Annotated[
+    bool, typer.Option("--bare", help="The platform alone: no migrations, seeds, edge, worker.")
+]
+NoWorkerFlag = Annotated[bool, typer.Option("--no-worker", help="Start no worker.")]
+ForegroundFlag = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal until Ctrl-C.")]
+YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@app.command("up")
+def up(
+    bare: BareFlag = False,
+    no_worker: NoWorkerFlag = False,
+    foreground: ForegroundFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start the stack; its data is kept between runs (DEVSTACK_DIR, DEVSTACK_PORT)."""
+    stack = Stack.here()
+    if foreground:
+        command = stack.supervisor_command(is_bare=bare, has_worker=not no_worker)
+        os.chdir(ROOT)
+        os.execve(command[0], command, stack.supervisor_environment())
+    with _explained(), progress("Starting the local stack"):
+        stack.up(is_bare=bare, has_worker=not no_worker)
+    _show(stack, as_json)
+
+
+@app.command("down")
+def down() -> None:
+    """Stop the stack and keep its data."""
+    with _explained(), progress("Stopping the local stack"):
+        Stack.here().down()
+
+
+@app.command("reset")
+def reset(
+    yes: YesFlag = False, bare: BareFlag = False, no_worker: NoWorkerFlag = False, as_json: JsonFlag = False
+) -> None:
+    """Remove everything the stack keeps (database, files, mails, keys) and start it anew."""
+    stack = Stack.here()
+    _confirm(f"Remove all data of the local stack in {stack.settings.data_dir}?", yes)
+    with _explained(), progress("Emptying and starting the local stack"):
+        stack.empty()
+        stack.up(is_bare=bare, has_worker=not no_worker)
+    _show(stack, as_json)
+
+
+@app.command("status")
+def status(as_json: JsonFlag = False) -> None:
+    """Show whether the stack runs, its parts, and where it keeps its data. Exits 1 when it does not run."""
+    stack = Stack.here()
+    _show(stack, as_json)
+    if not stack.is_up:
+        raise typer.Exit(1)
+
+
+@app.command("env")
+def env(as_json: JsonFlag = False) -> None:
+    """Print addresses, keys and settings as shell assignments, exported: `eval "$(autexor stack env)"`."""
+    with _explained():
+        settings = Stack.here().environment()
+    if as_json:
+        emit(settings, as_json=True)
+        return
+    for name, value in settings.items():
+        emit_text(f"{name}={shlex.quote(value)}")
+    emit_text(f"export {' '.join(settings)}")
+
+
+def _show(stack: Stack, as_json: bool) -> None:
+    found = stack.status()
+    if as_json:
+        emit(found, as_json=True)
+        return
+    emit({name: value for name, value in found.items() if name != "parts"})
+    if found["parts"]:
+        emit(found["parts"])
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Misuse(
+            "confirmation_required", "Nothing was removed", "there is no terminal to ask on", "Add --yes"
+        )
+    if not typer.confirm(question, err=True):
+        tell("Nothing was changed.")
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """The stack's errors as the command line's."""
+    try:
+        yield
+    except StackError as error:
+        raise CommandFailed(error.code, error.what, error.why, error.fix) from error

@@ -1,0 +1,64 @@
+"""Supabase Realtime for the local stack: broadcasts, private channels, and changes read from the WAL."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from devstack.config import GatewayConfig
+from devstack.realtime import rest
+from devstack.realtime.authorization import Gate
+from devstack.realtime.channel import Services
+from devstack.realtime.feed import Feed
+from devstack.realtime.hub import Hub
+from devstack.realtime.protocol import V1, V2
+from devstack.realtime.sockets import Socket
+from devstack.realtime.tokens import TokenRefused, verify
+
+
+def create_app(config: GatewayConfig) -> Starlette:
+    """The application below /realtime/v1; its lifespan runs the task that reads the WAL."""
+    hub = Hub()
+    services = Services(hub, Feed(config.db_url, hub), Gate(config.db_url))
+
+    async def websocket(socket: WebSocket) -> None:
+        token = socket.headers.get("x-api-key") or socket.query_params.get("apikey")
+        try:
+            if not token:
+                raise TokenRefused("MissingKey", "API key is missing")
+            verify(config.keys, token)
+        except TokenRefused as refused:
+            # A refused handshake says less about the token than a refused join does.
+            words = "Token has expired" if refused.text.startswith("Token has expired") else refused.text
+            await socket.send_denial_response(JSONResponse({"error": words}, status_code=401))
+            return
+        await socket.accept()
+        version = V2 if socket.query_params.get("vsn") == V2 else V1
+        await Socket(socket, version, token, config.keys, services).run()
+
+    async def broadcast(request: Request) -> Response:
+        return await rest.broadcast(request, config.keys, services)
+
+    async def broadcast_one(request: Request) -> Response:
+        return await rest.broadcast_one(request, config.keys, services)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        feed = asyncio.create_task(services.feed.run())
+        yield
+        feed.cancel()
+        await asyncio.gather(feed, return_exceptions=True)
+
+    return Starlette(
+        routes=[
+            WebSocketRoute("/websocket", websocket),
+            Route("/api/broadcast", broadcast, methods=["POST"]),
+            Route("/api/broadcast/{topic}/events/{event}", broadcast_one, methods=["POST"]),
+        ],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,295 @@
+"""The process that starts the parts of a stack, watches them, and stops them.
+
+`python -m devstack.supervisor [--bare] [--no-worker]` runs it; `devstack.stack` is how others talk to it.
+A part that ends by itself is started again, never silently: the log, `status` and its count of restarts
+say so. One that keeps ending is left alone, and the rest goes on.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from devstack import database, keys, postgres, processes
+from devstack.config import ROOT, PartState, Settings, State, free_port, is_free
+from devstack.errors import StackError
+from devstack.parts import Part, parts
+from devstack.postgres import Cluster
+from devstack.postgrest import answers
+
+PORTS = ("postgres", "postgrest", "postgrest_admin", "edge")
+READY_SECONDS = 60.0
+WATCH_SECONDS = 0.2
+MOST_RESTARTS = 5
+RESTART_WINDOW_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+class StopRequested(BaseException):
+    """SIGINT or SIGTERM came."""
+
+
+@dataclass
+class _Running:
+    """A started part."""
+
+    process: subprocess.Popen[bytes]
+    part: Part | None
+    restarted_at: list[float] = field(default_factory=list)
+
+
+class Supervisor:
+    """One run of a stack, from the lock on its directory to the last part's end."""
+
+    def __init__(self, settings: Settings, *, is_bare: bool, has_worker: bool) -> None:
+        self.settings = settings
+        self.paths = settings.paths
+        self.has_worker = has_worker
+        self.state = State.load(self.paths.state)
+        self.state.is_bare = is_bare
+        self.state.is_ready = False
+        self.state.failure = None
+        self.running: dict[str, _Running] = {}
+        self.cluster: Cluster | None = None
+
+    def run(self) -> None:
+        """Start everything, watch it until a signal comes, stop everything. Raises StackError."""
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
+        with _only_one(self.paths.lock):
+            try:
+                self._start()
+                while True:
+                    time.sleep(WATCH_SECONDS)
+                    self._watch()
+            except StopRequested:
+                say("stopping")
+            except StackError as error:
+                self.state.failure = dict(vars(error))
+                raise
+            finally:
+                _ignore_signals()
+                self._stop()
+
+    def _start(self) -> None:
+        end_leftovers(self.state)
+        self._choose_ports()
+        self.state.parts = {"supervisor": PartState(os.getpid(), processes.born(os.getpid()))}
+        self._start_postgres()
+        secrets = keys.load_or_create(self.paths.keys)
+        wanted = parts(self.settings, self.state, secrets, has_worker=self.has_worker)
+        for part in (part for part in wanted if part.health):
+            self._spawn(part)
+        self._wait_ready()
+        for part in (part for part in wanted if not part.health):
+            self._spawn(part)
+        self.state.is_ready = True
+        self._save()
+        say("ready")
+
+    def _choose_ports(self) -> None:
+        port = self.settings.port
+        if not is_free(port):
+            raise StackError(
+                f"Port {port} is already in use",
+                why="another stack, the Supabase CLI's, or another program listens there",
+                fix=f"stop that one, or choose another port: DEVSTACK_PORT={port + 10} autexor stack up",
+                code="port_in_use",
+            )
+        self.state.ports["gateway"] = port
+        for name in PORTS:
+            kept = self.state.ports.get(name, 0)
+            self.state.ports[name] = kept if kept and is_free(kept) else free_port()
+
+    def _start_postgres(self) -> None:
+        data_dir = postgres.data_dir_for(self.paths)
+        cluster = Cluster.at(data_dir, self.state.ports["postgres"], self.paths.logs / "postgres.log")
+        self.state.postgres_dir = str(data_dir)
+        self.state.postgres_version = cluster.binaries.version
+        self._save()
+        cluster.init()
+        self.cluster = cluster
+        self._record("postgres", _Running(cluster.start(), None))
+        database.bootstrap(cluster)
+        if not self.state.is_bare:
+            owner = cluster.conninfo("postgres")
+            for name in database.apply_migrations(owner):
+                say(f"migrated {name}")
+            database.apply_seeds(owner)
+            database.set_service_passwords(cluster)
+
+    def _spawn(self, part: Part) -> None:
+        with (self.paths.logs / f"{part.name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                part.command,
+                env=dict(part.environment),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        before = self.running.get(part.name)
+        self._record(part.name, _Running(process, part, before.restarted_at if before else []))
+
+    def _record(self, name: str, running: _Running) -> None:
+        self.running[name] = running
+        pid = running.process.pid
+        self.state.parts[name] = PartState(pid, processes.born(pid), restarts=len(running.restarted_at))
+        self._save()
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        waiting = [(name, run) for name, run in self.running.items() if run.part and run.part.health]
+        while waiting:
+            for name, run in self.running.items():
+                if run.process.poll() is not None or time.monotonic() > deadline:
+                    log = self.paths.logs / f"{name}.log"
+                    raise StackError(
+                        f"The part '{name}' did not start",
+                        why=processes.tail(log),
+                        fix=f"see {log}",
+                        code="part_did_not_start",
+                    )
+            waiting = [(name, run) for name, run in waiting if not _is_healthy(run)]
+            time.sleep(processes.POLL_SECONDS)
+
+    def _watch(self) -> None:
+        for name, run in list(self.running.items()):
+            code = run.process.poll()
+            if code is not None:
+                self._revive(name, run, code)
+
+    def _revive(self, name: str, run: _Running, code: int) -> None:
+        now = time.monotonic()
+        recent = [moment for moment in run.restarted_at if moment > now - RESTART_WINDOW_SECONDS]
+        if len(recent) >= MOST_RESTARTS:
+            say(f"{name} ended with {code} and keeps ending: left alone, see {self.paths.logs}/{name}.log")
+            self.state.parts[name].exit_code = code
+            del self.running[name]
+            self._save()
+            return
+        say(f"{name} ended with {code}: starting it again")
+        run.restarted_at.append(now)
+        if run.part is None:
+            assert self.cluster is not None
+            self._record(name, _Running(self.cluster.start(), None, run.restarted_at))
+        else:
+            self._spawn(run.part)
+
+    def _stop(self) -> None:
+        server = self.running.pop("postgres", None)
+        for run in self.running.values():
+            if run.process.poll() is None:
+                run.process.terminate()
+        for name, run in self.running.items():
+            try:
+                run.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                say(f"{name} did not stop in {STOP_SECONDS:.0f} s: killed")
+                run.process.kill()
+                run.process.wait()
+        if server and self.cluster and server.process.poll() is None:
+            self.cluster.stop(server.process)
+        self.state.parts = {}
+        self.state.is_ready = False
+        self._save()
+        say("stopped")
+
+    def _save(self) -> None:
+        self.state.save(self.paths.state)
+
+
+def end_leftovers(state: State) -> None:
+    """End what a killed supervisor left behind; PostgreSQL is found by its own pid file."""
+    for name, part in state.parts.items():
+        if part.pid != os.getpid() and processes.born(part.pid) == part.born != "":
+            say(f"ending {name} ({part.pid}), left over from a stack that was killed")
+            processes.end(part.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+
+
+def is_supervised(lock: Path) -> bool:
+    """Whether a supervisor lives: the system drops its lock with it, however it ended."""
+    try:
+        with lock.open("r") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def say(message: str) -> None:
+    """One line of the supervisor's log."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} stack: {message}\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    """Run a stack in this process until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--bare", action="store_true", help="the platform alone")
+    parser.add_argument("--no-worker", action="store_true")
+    arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _request_stop)
+    try:
+        supervisor = Supervisor(
+            Settings.from_env(), is_bare=arguments.bare, has_worker=not arguments.no_worker
+        )
+        supervisor.run()
+    except StackError as error:
+        say(str(error))
+        sys.exit(1)
+    except StopRequested:
+        sys.exit(0)
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("a") as handle:
+        # Somebody who asks whether we live holds the lock for a moment, too: hence a second try.
+        is_ours = _try_lock(handle)
+        if not is_ours:
+            time.sleep(WATCH_SECONDS)
+            is_ours = _try_lock(handle)
+        if not is_ours:
+            raise StackError(
+                f"A stack already runs in {lock.parent}",
+                fix="stop it with `autexor stack down`, or choose another DEVSTACK_DIR",
+                code="stack_already_runs",
+            )
+        yield
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_healthy(run: _Running) -> bool:
+    return run.part is None or answers(run.part.health)
+
+
+def _request_stop(*_: object) -> None:
+    raise StopRequested
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()
