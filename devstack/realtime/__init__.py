@@ -11,6 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from devstack.config import GatewayConfig
+from devstack.keys import Keys
 from devstack.realtime import rest
 from devstack.realtime.authorization import Gate
 from devstack.realtime.channel import Services
@@ -27,15 +28,9 @@ def create_app(config: GatewayConfig) -> Starlette:
     services = Services(hub, Feed(config.db_url, hub), Gate(config.db_url))
 
     async def websocket(socket: WebSocket) -> None:
-        token = socket.headers.get("x-api-key") or socket.query_params.get("apikey")
-        try:
-            if not token:
-                raise TokenRefused("MissingKey", "API key is missing")
-            verify(config.keys, token)
-        except TokenRefused as refused:
-            # A refused handshake says less about the token than a refused join does.
-            words = "Token has expired" if refused.text.startswith("Token has expired") else refused.text
-            await socket.send_denial_response(JSONResponse({"error": words}, status_code=401))
+        token = socket.headers.get("x-api-key") or socket.query_params.get("apikey", "")
+        if problem := _handshake_problem(config.keys, token):
+            await socket.send_denial_response(JSONResponse({"error": problem}, status_code=401))
             return
         await socket.accept()
         version = V2 if socket.query_params.get("vsn") == V2 else V1
@@ -62,3 +57,14 @@ def create_app(config: GatewayConfig) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+
+def _handshake_problem(keys: Keys, token: str) -> str | None:
+    if not token:
+        return "API key is missing"
+    try:
+        verify(keys, token)
+    except TokenRefused as refused:
+        # A refused handshake says less about the token than a refused join does.
+        return "Token has expired" if refused.text.startswith("Token has expired") else refused.text
+    return None

@@ -211,7 +211,8 @@ async def _binding(conn: Connection, request: dict[str, Any], role: str) -> Bind
     schema, table = str(request.get("schema") or "public"), str(request.get("table") or "*")
     published = await conn.execute(
         "select format('%%I.%%I', schemaname, tablename) from pg_publication_tables"
-        " where pubname = 'supabase_realtime' and %s::text in ('*', schemaname) and %s::text in ('*', tablename)",
+        " where pubname = 'supabase_realtime'"
+        " and %s::text in ('*', schemaname) and %s::text in ('*', tablename)",
         [schema, table],
     )
     names = [row[0] for row in await published.fetchall()]

@@ -12,15 +12,21 @@ comment on schema audit is 'History: who changed what, and who looked at what';
 -- Roles belong to the whole cluster: another database of it may have made them already.
 do $$
 declare
-    wanted text;
+    wanted record;
 begin
-    foreach wanted in array array['portal', 'worker', 'edge'] loop
-        if not exists (select from pg_catalog.pg_roles where rolname = wanted) then
-            execute format('create role %I nologin noinherit nobypassrls', wanted);
-        end if;
+    for wanted in
+        select *
+          from (values ('portal', 'inherit'), ('worker', 'noinherit'), ('edge', 'noinherit'))
+            as roles (name, inherits)
+         where to_regrole(name) is null
+    loop
+        execute format('create role %I nologin nobypassrls %s', wanted.name, wanted.inherits);
     end loop;
 end $$;
 grant portal to authenticator;
+-- As Supabase's manual has it for a role of one's own: what Storage grants to anon, portal needs too.
+-- Hence nothing of ours is ever granted to anon that a customer should not have.
+grant anon to portal;
 
 alter default privileges for role postgres revoke execute on functions from public;
 alter default privileges for role postgres in schema public
@@ -29,8 +35,8 @@ alter default privileges for role postgres in schema public
     revoke all on sequences from anon, authenticated, service_role;
 alter default privileges for role postgres in schema public
     revoke all on functions from anon, authenticated, service_role;
-revoke all on schema public from public;
-grant usage on schema public to anon, authenticated, service_role;
+revoke all on schema public from public, anon;
+grant usage on schema public to authenticated, service_role;
 grant usage on schema portal to portal;
 grant usage on schema private to anon, authenticated, portal, service_role, worker, edge,
     supabase_auth_admin;

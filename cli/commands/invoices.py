@@ -1,0 +1,152 @@
+"""`autexor invoices`: look at a garage's invoices and at everything that happened to one."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+import typer
+from supabase import Client
+
+from cli.client import sign_in_from_environment
+from cli.errors import CommandFailed
+from cli.output import JsonFlag, QuietFlag, emit
+
+app = typer.Typer(no_args_is_help=True, help="Look at invoices and their whole story.")
+
+Number = Annotated[str, typer.Argument(help="The invoice number, for example 2026-00001.")]
+Record = dict[str, Any]
+
+SHOWN = (
+    "invoice_number",
+    "issue_date",
+    "due_date",
+    "customer",
+    "plate",
+    "odometer_km",
+    "net_total",
+    "vat_total",
+    "gross_total",
+    "structured_communication",
+    "document_status",
+)
+
+
+@app.command("list")
+def list_command(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 25,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """List the newest invoices and drafts of your garage."""
+    found = (
+        sign_in_from_environment()
+        .table("invoices")
+        .select("id,invoice_number,status,issue_date,gross_total::text,customers(full_name,company_name)")
+        .order("created_at", desc=True)
+        .limit(limit)
+        .execute()
+    )
+    rows = [_flat(row) for row in _records(found.data)]
+    columns = ("invoice_number", "status", "issue_date", "customer", "gross_total")
+    emit(rows, as_json=as_json, quiet=quiet, columns=columns)
+
+
+@app.command("show")
+def show_command(number: Number, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Show one issued invoice with its lines, VAT per rate and document."""
+    found = (
+        sign_in_from_environment()
+        .table("invoices")
+        .select(
+            "*,net_total::text,vat_total::text,gross_total::text,"
+            "customers(full_name,company_name),vehicles(plate,vin),"
+            "lines:invoice_lines(position,description,quantity::text,unit_price::text,vat_rate::text,"
+            "net_amount::text),vat:invoice_vat_totals(vat_rate::text,base::text,vat::text),"
+            "documents:invoice_documents(id,version,status,last_error,byte_size,sha256)"
+        )
+        .eq("invoice_number", number)
+        .order("position", foreign_table="lines")
+        .order("version", desc=True, foreign_table="documents")
+        .execute()
+    )
+    rows = _records(found.data)
+    if not rows:
+        raise CommandFailed(
+            "invoice_not_found",
+            f"There is no invoice {number}",
+            "your garage has no issued invoice with this number",
+            "Look it up with `autexor invoices list`",
+        )
+    invoice = _flat(rows[0])
+    emit(invoice, as_json=as_json, quiet=quiet, columns=SHOWN)
+    if not as_json and not quiet:
+        emit(invoice["lines"])
+        emit(invoice["vat"])
+
+
+@app.command("trace")
+def trace_command(number: Number, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Tell the story of one invoice: who did what and when, from audit, deliveries and access log."""
+    rows = trace(sign_in_from_environment(), number)
+    emit(
+        rows, as_json=as_json, quiet=quiet, id_field="at", columns=("when", "source", "who", "event", "what")
+    )
+
+
+def trace(client: Client, number: str) -> list[Record]:
+    """The timeline of one invoice: trace_invoice's rows, plus `when` (UTC), `who` and `what` for people.
+
+    Raises APIError: `permission_missing` without audit.read, `invoice_not_found`.
+    """
+    names = _names(client)
+    rows = _records(client.rpc("trace_invoice", {"invoice_number": number}).execute().data)
+    return [
+        {
+            **row,
+            "when": row["at"][:23].replace("T", " "),
+            "who": names.get(row["actor"], row["actor"]),
+            "what": what(row),
+        }
+        for row in rows
+    ]
+
+
+def what(row: Mapping[str, Any]) -> str:
+    """The detail of one step of the timeline in one line."""
+    detail = row["detail"]
+    if row["source"] == "audit":
+        status = detail["changes"].get("status")
+        return f"status {status[0]} -> {status[1]}" if status else ", ".join(detail["changed"])
+    if row["source"] == "delivery":
+        parts = [
+            f"attempt {detail['attempt']}",
+            detail["reason"],
+            detail["provider"],
+            detail["provider_message_id"],
+        ]
+        return ", ".join(str(part) for part in parts if part)
+    return f"from {detail['client_ip']}" if detail.get("client_ip") else ""
+
+
+def _names(client: Client) -> dict[str, str]:
+    members = _records(client.table("memberships").select("user_id,full_name,role").execute().data)
+    accounts = _records(client.table("portal_accounts").select("id,login").execute().data)
+    return {
+        **{f"staff:{row['user_id']}": f"{row['full_name']} ({row['role']})" for row in members},
+        **{f"customer:{row['id']}": f"{row['login']} (customer)" for row in accounts},
+    }
+
+
+def _flat(row: Record) -> Record:
+    customer = row.get("customers") or {}
+    vehicle = row.get("vehicles") or {}
+    documents = row.get("documents") or []
+    return {
+        **row,
+        "customer": customer.get("company_name") or customer.get("full_name"),
+        "plate": vehicle.get("plate"),
+        "document_status": documents[0]["status"] if documents else None,
+    }
+
+
+def _records(data: object) -> list[Record]:
+    return cast(list[Record], data)

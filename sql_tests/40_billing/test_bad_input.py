@@ -1,0 +1,168 @@
+"""What an invoice may not be: each refused with its code and a hint, and nothing half-written."""
+
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from devstack.testing import Connection, Database
+from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, NOORD, OTTO, RITA
+from sql_tests.steps import LINES, add_line, denied, draft, issue, one, refused
+
+pytestmark = pytest.mark.req("D7")
+
+NOWHERE = "99999999-0000-4000-8000-000000000009"
+
+
+def counts(connection: Connection) -> object:
+    """What an issue writes: series, totals, documents, readings, wake-ups."""
+    return connection.execute(
+        "select (select sum(last_number) from public.invoice_series) as numbers,"
+        " (select count(*) from public.invoice_vat_totals) as totals,"
+        " (select count(*) from public.invoice_documents) as documents,"
+        " (select count(*) from public.odometer_readings) as readings,"
+        " (select count(*) from private.wakeups) as wakeups,"
+        " (select count(*) from public.invoices where issued_at is not null) as issued"
+    ).fetchone()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (("Werk", 0, 10, 21), "quantity_invalid"),
+        (("Werk", -1, 10, 21), "quantity_invalid"),
+        (("Werk", 100_001, 10, 21), "quantity_invalid"),
+        (("Werk", "NaN", 10, 21), "quantity_invalid"),
+        (("Werk", "0.0001", 10, 21), "quantity_invalid"),
+        (("Werk", 1, -1, 21), "unit_price_invalid"),
+        (("Werk", 1, 1_000_001, 21), "unit_price_invalid"),
+        (("Werk", 1, "NaN", 21), "unit_price_invalid"),
+        (("Werk", 1, 10, 20), "vat_rate_unknown"),
+        (("Werk", 1, 10, -6), "vat_rate_unknown"),
+        (("Werk", 1, 10, "NaN"), "vat_rate_unknown"),
+        (("Werk", 1, 10, None), "vat_rate_unknown"),
+        (("  ", 1, 10, 21), "description_invalid"),
+        (("x" * 501, 1, 10, 21), "description_invalid"),
+        # At the edge of what is allowed, and past what the columns can hold.
+        (("Werk", 100_000, 1_000_000, 21), "unit_price_invalid"),
+        (("Werk", 10**10, 10, 21), "quantity_invalid"),
+        (("Werk", 1, 10**9, 21), "unit_price_invalid"),
+        (("Werk", 1, 10, 100), "vat_rate_unknown"),
+    ],
+)
+def test_a_wrong_line_is_refused(
+    busy_database: Database, line: tuple[str, object, object, object], code: str
+) -> None:
+    with RITA.acting(busy_database) as connection:
+        invoice_id = draft(connection, CARLA)
+        connection.execute("savepoint before")
+        with refused(code):
+            add_line(connection, NOORD, invoice_id, 3, *line)
+        connection.execute("rollback to savepoint before")
+        add_line(connection, NOORD, invoice_id, 3)
+        assert one(connection, "select count(*) from public.invoice_lines where invoice_id = %s", invoice_id) == 3
+
+
+def refused_issue(
+    database: Database, code: str, lines: Sequence[tuple[str, object, object, object]] = LINES, values: str = "note = null"
+) -> None:
+    with RITA.acting(database) as connection:
+        invoice_id = draft(connection, CARLA, lines)
+        connection.execute(f"update public.invoices set {values} where id = %s".encode(), (invoice_id,))
+        connection.execute("savepoint before")
+        with refused(code):
+            issue(connection, invoice_id)
+        connection.execute("rollback to savepoint before")
+        draft_now = connection.execute("select * from public.invoices where id = %s", (invoice_id,)).fetchone()
+    assert draft_now is not None and draft_now["status"] == "draft" and draft_now["number"] is None
+
+
+def test_an_invoice_without_lines_is_refused(busy_database: Database) -> None:
+    refused_issue(busy_database, "invoice_without_lines", lines=[])
+
+
+def test_an_invoice_of_nothing_is_refused(busy_database: Database) -> None:
+    refused_issue(busy_database, "invoice_total_not_positive", lines=[("Gratis nazicht", 1, 0, 21)])
+
+
+def test_an_invoice_for_a_vehicle_needs_the_odometer(busy_database: Database) -> None:
+    refused_issue(busy_database, "vin_and_odometer_required", values="odometer_km = null")
+
+
+def test_an_invoice_for_a_vehicle_needs_its_vin_and_one_over_the_counter_does_not(fresh_database: Database) -> None:
+    with fresh_database.connect() as connection:
+        connection.execute("update public.vehicles set vin = null")
+    refused_issue(fresh_database, "vin_and_odometer_required")
+    with RITA.acting(fresh_database) as connection:
+        invoice_id = draft(connection, CARLA)
+        connection.execute("update public.invoices set vehicle_id = null where id = %s", (invoice_id,))
+        assert issue(connection, invoice_id)["snapshot"]["vehicle"] is None
+
+
+def test_an_invoice_issued_twice_is_refused_the_second_time(busy_database: Database) -> None:
+    with RITA.acting(busy_database) as connection:
+        invoice_id = draft(connection, CARLA)
+        issue(connection, invoice_id)
+        with refused("invoice_already_issued", 409):
+            issue(connection, invoice_id)
+
+
+@pytest.mark.req("D1")
+def test_foreign_and_missing_parents_are_refused_alike(busy_database: Database) -> None:
+    insert = "insert into public.invoices (garage_id, customer_id, vehicle_id) values (%s, %s, %s)"
+    for customer_id in (CARLA_AT_ZUID.customer_id, NOWHERE):
+        with RITA.acting(busy_database) as connection, refused("customer_not_found", 404):
+            connection.execute(insert, (NOORD, customer_id, None))
+    for vehicle_id in (CARLA_AT_ZUID.vehicle_id, NOWHERE):
+        with RITA.acting(busy_database) as connection, refused("vehicle_not_found", 404):
+            connection.execute(insert, (NOORD, CARLA.customer_id, vehicle_id))
+    with RITA.acting(busy_database) as connection:
+        assert connection.execute(insert, (NOORD, CARLA.customer_id, KAREL.vehicle_id)).rowcount == 1
+
+
+@pytest.mark.req("D1")
+def test_issuing_a_foreign_and_a_missing_invoice_is_refused_alike(busy_database: Database) -> None:
+    with busy_database.connect() as connection:
+        query = "select id::text from public.invoices where garage_id = %s and status = 'draft' limit 1"
+        foreign = one(connection, query, NOORD)
+    answers = []
+    for invoice_id in (foreign, NOWHERE):
+        with OTTO.acting(busy_database) as connection, pytest.raises(psycopg.Error) as caught:
+            issue(connection, invoice_id)
+        answers.append((caught.value.sqlstate, str(caught.value.diag.message_primary), caught.value.diag.message_detail))
+    assert answers[0] == answers[1] == ("PT404", "This invoice does not exist", "invoice_not_found")
+    with RITA.acting(busy_database) as connection:
+        assert issue(connection, foreign)["status"] == "issued"
+
+
+def test_a_refused_issue_leaves_no_number_no_total_and_no_work(fresh_database: Database) -> None:
+    with RITA.acting(fresh_database) as connection:
+        invoice_id = draft(connection, CARLA, lines=[])
+        connection.commit()
+    with fresh_database.connect() as connection:
+        before = counts(connection)
+    with RITA.acting(fresh_database) as connection:
+        with refused("invoice_without_lines"):
+            issue(connection, invoice_id)
+        connection.commit()
+    with fresh_database.connect() as connection:
+        assert counts(connection) == before
+    with RITA.acting(fresh_database) as connection:
+        add_line(connection, NOORD, invoice_id, 1)
+        issue(connection, invoice_id)
+        connection.commit()
+    with fresh_database.connect() as connection:
+        assert counts(connection) != before
+
+
+@pytest.mark.req("D1")
+def test_a_line_on_a_foreign_invoice_is_denied(busy_database: Database) -> None:
+    with busy_database.connect() as connection:
+        query = "select id::text from public.invoices where garage_id = %s and status = 'draft' limit 1"
+        foreign = one(connection, query, NOORD)
+    with OTTO.acting(busy_database) as connection, denied():
+        add_line(connection, NOORD, foreign, 9)
+    with OTTO.acting(busy_database) as connection, pytest.raises(psycopg.errors.ForeignKeyViolation):
+        add_line(connection, CARLA_AT_ZUID.garage_id, foreign, 9)
+    with RITA.acting(busy_database) as connection:
+        add_line(connection, NOORD, foreign, 9)

@@ -1,0 +1,90 @@
+import asyncio
+import io
+import unicodedata
+
+import pytest
+
+from workers.edge import secrets as edge_secrets
+from workers.edge.secrets import SecretVerifier, hash_secret, peppered, verify_secret
+
+PEPPER = b"a pepper of the tests, 32 bytes!"
+
+
+@pytest.mark.req("P4")
+def test_the_stored_form_is_argon2id_with_46_mib() -> None:
+    stored = hash_secret(PEPPER, "Carla-wacht-2026!")
+    assert stored.startswith("$argon2id$v=19$m=47104,t=1,p=1$")
+    assert stored != hash_secret(PEPPER, "Carla-wacht-2026!"), "the salt is new each time"
+    assert verify_secret(PEPPER, "Carla-wacht-2026!", stored)
+    assert not verify_secret(PEPPER, "carla-wacht-2026!", stored)
+
+
+@pytest.mark.req("P4")
+def test_a_stolen_table_is_no_use_without_the_pepper() -> None:
+    stored = hash_secret(PEPPER, "481516")
+    assert verify_secret(PEPPER, "481516", stored)
+    assert not verify_secret(b"another pepper", "481516", stored)
+
+
+@pytest.mark.req("P4")
+def test_a_long_password_counts_to_its_last_character() -> None:
+    password = "é" * 127 + "x"
+    stored = hash_secret(PEPPER, password)
+    assert verify_secret(PEPPER, password, stored)
+    assert not verify_secret(PEPPER, "é" * 127 + "y", stored)
+    assert not verify_secret(PEPPER, password.encode()[:72].decode(), stored)
+
+
+def test_composed_and_decomposed_letters_are_one_password() -> None:
+    assert peppered(PEPPER, unicodedata.normalize("NFD", "geheimé")) == peppered(PEPPER, "geheimé")
+
+
+def test_a_damaged_stored_form_matches_nothing() -> None:
+    for stored in ("", "secret", "$argon2id$v=19$m=47104,t=1,p=1$AAAA$BBBB"):
+        assert not verify_secret(PEPPER, "secret", stored)
+
+
+@pytest.mark.req("P3", "P4")
+@pytest.mark.parametrize(
+    ("password", "pin", "knows_password", "knows_pin", "expected"),
+    [
+        ("right-pw", "481516", True, True, True),
+        ("wrong-pw", "481516", True, True, False),
+        ("right-pw", "481517", True, True, False),
+        ("right-pw", "481516", True, False, False),
+        ("right-pw", "481516", False, True, False),
+        ("right-pw", "481516", False, False, False),
+    ],
+)
+def test_both_secrets_are_evaluated_whatever_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+    password: str,
+    pin: str,
+    knows_password: bool,
+    knows_pin: bool,
+    expected: bool,
+) -> None:
+    password_hash = hash_secret(PEPPER, "right-pw") if knows_password else None
+    pin_hash = hash_secret(PEPPER, "481516") if knows_pin else None
+    verifier = SecretVerifier(PEPPER, threads=1)
+    evaluated: list[str] = []
+
+    def counting(pepper: bytes, secret: str, stored: str) -> bool:
+        assert stored.startswith("$argon2id$v=19$m=47104,t=1,p=1$")
+        evaluated.append(secret)
+        return verify_secret(pepper, secret, stored)
+
+    monkeypatch.setattr(edge_secrets, "verify_secret", counting)
+    assert asyncio.run(verifier.verify_pair(password, pin, password_hash, pin_hash)) is expected
+    assert evaluated == [password, pin]
+
+
+def test_the_helper_prints_the_stored_form_of_stdin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUTEXOR_PORTAL_PEPPER", PEPPER.hex())
+    monkeypatch.setattr("sys.stdin", io.StringIO("Karel-wacht-2026!\n"))
+    edge_secrets.main()
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert verify_secret(PEPPER, "Karel-wacht-2026!", printed.strip())

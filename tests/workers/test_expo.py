@@ -1,0 +1,134 @@
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workers.adapters import expo
+from workers.adapters.expo import ExpoPusher
+from workers.core.errors import (
+    ProviderError,
+    ProviderRefused,
+    ProviderSilent,
+    ProviderUnavailable,
+    RecipientGone,
+)
+from workers.core.messages import Push
+
+if TYPE_CHECKING:
+    from conftest import Provider
+
+TOKEN = "ExponentPushToken[CarlaNoordPhone0000001]"
+
+
+def push(url: str, token: str = TOKEN) -> str | None:
+    with closing(ExpoPusher(url)) as pusher:
+        return pusher.push(token, Push("Nieuwe factuur", "Er staat …"), {"notification_id": "1"})
+
+
+@pytest.fixture
+def expo_provider(provider: "Provider") -> Iterator["Provider"]:
+    provider.url += "/sandbox/expo"
+    yield provider
+
+
+def answer(provider: "Provider", ticket: dict[str, object], status: int = 200) -> None:
+    provider.answer.status = status
+    provider.answer.body = json.dumps({"data": [ticket]}).encode()
+
+
+@pytest.mark.req("P14")
+def test_the_request_is_the_one_expo_documents_also_under_a_path(expo_provider: "Provider") -> None:
+    answer(expo_provider, {"status": "ok", "id": "XXXX-1"})
+    assert push(expo_provider.url) == "XXXX-1"
+    ((path, _, body),) = expo_provider.requests
+    assert path == "/sandbox/expo/--/api/v2/push/send"
+    (message,) = json.loads(body)
+    assert message == {
+        "to": TOKEN,
+        "title": "Nieuwe factuur",
+        "body": "Er staat …",
+        "data": {"notification_id": "1"},
+        "sound": "default",
+    }
+
+
+@pytest.mark.req("P14")
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("DeviceNotRegistered", RecipientGone),
+        ("MessageRateExceeded", ProviderUnavailable),
+        ("MessageTooBig", ProviderRefused),
+        ("InvalidCredentials", ProviderRefused),
+    ],
+)
+def test_a_ticket_with_an_error_is_told_by_its_type(
+    expo_provider: "Provider", error: str, kind: type[ProviderError]
+) -> None:
+    answer(expo_provider, {"status": "error", "message": f"{TOKEN} …", "details": {"error": error}})
+    with pytest.raises(kind) as caught:
+        push(expo_provider.url)
+    assert caught.value.reason == error
+
+
+@pytest.mark.req("P14")
+@pytest.mark.parametrize("status", [429, 500, 504])
+def test_a_busy_or_broken_service_is_asked_again(expo_provider: "Provider", status: int) -> None:
+    expo_provider.answer.status = status
+    expo_provider.answer.body = b'{"errors":[{"code":"X","message":"y"}]}'
+    expo_provider.answer.headers = {"Retry-After": "9"}
+    with pytest.raises(ProviderUnavailable) as caught:
+        push(expo_provider.url)
+    assert caught.value.retry_after == 9
+
+
+@pytest.mark.req("P14")
+def test_a_refused_request_is_not_repeated(expo_provider: "Provider") -> None:
+    expo_provider.answer.status = 400
+    expo_provider.answer.body = b'{"errors":[{"code":"VALIDATION_ERROR","message":"y"}]}'
+    with pytest.raises(ProviderRefused, match="expo_http_400"):
+        push(expo_provider.url)
+
+
+@pytest.mark.req("P14")
+def test_an_answer_nobody_understands_is_silence(expo_provider: "Provider") -> None:
+    expo_provider.answer.body = b"<html>"
+    with pytest.raises(ProviderSilent):
+        push(expo_provider.url)
+
+
+@pytest.mark.req("P14")
+def test_a_dropped_connection_is_silence(expo_provider: "Provider") -> None:
+    expo_provider.answer.hangs_up = True
+    with pytest.raises(ProviderSilent):
+        push(expo_provider.url)
+
+
+@pytest.mark.req("P14")
+def test_no_answer_in_time_is_silence(expo_provider: "Provider", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expo, "_TIMEOUT_SECONDS", 0.2)
+    expo_provider.answer.silent_seconds = 0.6
+    with pytest.raises(ProviderSilent):
+        push(expo_provider.url)
+
+
+def test_a_service_that_cannot_be_reached_is_asked_again(unused_url: str) -> None:
+    with pytest.raises(ProviderUnavailable):
+        push(unused_url)
+
+
+@pytest.mark.req("G4")
+def test_a_redirect_is_not_followed(expo_provider: "Provider") -> None:
+    expo_provider.answer.status = 307
+    expo_provider.answer.headers = {"Location": "https://evil.test/"}
+    with pytest.raises(ProviderRefused):
+        push(expo_provider.url)
+    assert len(expo_provider.requests) == 1
+
+
+def test_what_is_no_expo_token_is_refused_unsent(expo_provider: "Provider") -> None:
+    with pytest.raises(ProviderRefused):
+        push(expo_provider.url, "nonsense")
+    assert not expo_provider.requests

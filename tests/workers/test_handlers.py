@@ -1,0 +1,138 @@
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workers.core.errors import (
+    ProviderRefused,
+    ProviderSilent,
+    ProviderUnavailable,
+    RecipientGone,
+    RenderFailed,
+)
+from workers.core.jobs import PushJob, RenderJob, SendJob
+from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown
+from workers.handlers import handle
+
+if TYPE_CHECKING:
+    from conftest import MemoryPorts
+
+FILE = {"bucket": "invoices", "path": "a/b/c.pdf", "filename": "2026-00001.pdf"}
+
+
+@pytest.mark.req("D14")
+def test_a_rendered_document_is_filed_and_described(
+    render_job: Callable[..., RenderJob], ports: "MemoryPorts"
+) -> None:
+    job = render_job()
+    outcome = handle(job, ports)
+    stored = ports.files.stored["invoices", job.storage_path]
+    assert outcome == Done(
+        {
+            "byte_size": len(stored),
+            "sha256": sha256(stored).hexdigest(),
+            "page_count": 1,
+            "template_version": "invoice/1",
+        }
+    )
+
+
+def test_a_document_of_more_pages_than_foreseen_is_set_again_with_the_right_total(
+    render_job: Callable[..., RenderJob], ports: "MemoryPorts"
+) -> None:
+    ports.pdf.pages = lambda html: 2
+    outcome = handle(render_job(), ports)
+    assert isinstance(outcome, Done)
+    assert outcome.result["page_count"] == 2
+    first, second = ports.pdf.rendered
+    assert "<pdf:pagenumber> van 1" in first
+    assert "<pdf:pagenumber> van 2" in second
+
+
+@pytest.mark.req("D14")
+def test_a_failed_rendering_is_tried_again(
+    render_job: Callable[..., RenderJob], ports: "MemoryPorts", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise RenderFailed("renderer_timed_out")
+
+    monkeypatch.setattr(ports.pdf, "render", fail)
+    outcome = handle(render_job(attempt=3), ports)
+    assert isinstance(outcome, RetryLater)
+    assert outcome.reason == "renderer_timed_out"
+    assert 10 <= outcome.delay <= 20
+
+
+@pytest.mark.req("D8")
+def test_a_mail_goes_out_with_the_stored_document(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    ports.files.stored["invoices", "a/b/c.pdf"] = b"%PDF-"
+    job = send_job(attachment=FILE)
+    outcome = handle(job, ports)
+    (sent,) = ports.mailer.sent
+    assert sent.file is not None
+    assert (sent.file.filename, sent.file.content) == ("2026-00001.pdf", b"%PDF-")
+    assert (sent.to.address, sent.reference) == ("carla@example.test", job.subject_id)
+    assert isinstance(outcome, Done)
+    assert outcome.result["provider_message_id"] == "mail-1"
+    assert outcome.result["subject"] == sent.mail.subject
+    assert outcome.result["body_html"] == sent.mail.html
+
+
+@pytest.mark.req("D8")
+def test_a_mail_whose_document_is_missing_is_not_sent(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    outcome = handle(send_job(attachment=FILE), ports)
+    assert isinstance(outcome, GiveUp)
+    assert not ports.mailer.sent
+
+
+@pytest.mark.req("D8", "D9")
+def test_a_mail_that_got_no_answer_is_unknown_and_keeps_what_was_said(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    ports.mailer.failure = ProviderSilent("sendgrid_TimeoutError")
+    outcome = handle(send_job(), ports)
+    assert isinstance(outcome, Unknown)
+    assert outcome.result["body_text"].startswith("Dag Carla")
+
+
+@pytest.mark.req("D8")
+def test_a_refused_address_is_not_retried(send_job: Callable[..., SendJob], ports: "MemoryPorts") -> None:
+    ports.mailer.failure = ProviderRefused("sendgrid_http_400 personalizations.0.to.0.email")
+    outcome = handle(send_job(), ports)
+    assert isinstance(outcome, GiveUp)
+    assert outcome.reason == "sendgrid_http_400 personalizations.0.to.0.email"
+
+
+@pytest.mark.req("D8")
+def test_a_busy_provider_is_asked_again_when_it_said(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    ports.mailer.failure = ProviderUnavailable("sendgrid_http_429", retry_after=77)
+    assert handle(send_job(), ports) == RetryLater("sendgrid_http_429", 77)
+
+
+@pytest.mark.req("P14")
+def test_a_push_carries_ids_and_fixed_words_alone(
+    push_job: Callable[..., PushJob], ports: "MemoryPorts"
+) -> None:
+    job = push_job()
+    outcome = handle(job, ports)
+    ((token, push, data),) = ports.pusher.sent
+    assert token == job.expo_token
+    assert data == {"notification_id": str(job.subject_id), "kind": "invoice_issued"}
+    assert push.title == "Nieuwe factuur"
+    assert outcome == Done({"ticket_id": "ticket-1", "provider": "memory"})
+
+
+@pytest.mark.req("P14")
+def test_a_dead_device_is_given_up_by_the_word_that_retires_its_token(
+    push_job: Callable[..., PushJob], ports: "MemoryPorts"
+) -> None:
+    ports.pusher.failure = RecipientGone("DeviceNotRegistered")
+    outcome = handle(push_job(), ports)
+    assert outcome == GiveUp("DeviceNotRegistered", {"provider": "memory"})

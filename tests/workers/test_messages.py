@@ -1,0 +1,72 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from workers.core.jobs import Locale, MessageTemplate, SendJob
+from workers.core.messages import Mail, render_mail, render_push
+
+LOCALES = ("nl", "fr", "en")
+PORTAL = "https://portal.autexor.be"
+FILE = {"bucket": "invoices", "path": "a/b/c.pdf", "filename": "2026-00001.pdf"}
+
+
+def shown(mail: Mail) -> str:
+    return f"Subject: {mail.subject}\n\n{mail.text}"
+
+
+@pytest.mark.req("D8")
+@pytest.mark.parametrize("template", ["invoice_issued", "message_received"])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_mail_in_each_language(
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], template: str, locale: str
+) -> None:
+    mail = render_mail(send_job(template, locale, attachment=FILE), PORTAL)
+    golden(f"{template}.{locale}.txt", shown(mail))
+    golden(f"{template}.{locale}.html", mail.html)
+
+
+@pytest.mark.req("D8")
+@pytest.mark.parametrize("locale", LOCALES)
+def test_an_invoice_mail_says_what_to_pay_until_when_and_where_to_look(
+    send_job: Callable[..., SendJob], locale: str
+) -> None:
+    mail = render_mail(send_job(locale=locale), PORTAL)
+    for body in (mail.text, mail.html):
+        for wanted in ("2026-00001", "2026", "+++001/2345/60325+++", "BE68\xa05390\xa00754\xa07034", PORTAL):
+            assert wanted in body
+
+
+def test_nothing_to_pay_asks_for_no_payment(
+    send_job: Callable[..., SendJob], send_payload: Callable[..., dict[str, Any]]
+) -> None:
+    context = send_payload()["context"] | {"gross_total": "0.00"}
+    mail = render_mail(send_job(context=context), PORTAL)
+    assert "niets te betalen" in mail.text
+    assert "+++" not in mail.text + mail.html
+
+
+@pytest.mark.req("D8")
+def test_names_cannot_add_headers_or_markup(
+    send_job: Callable[..., SendJob], send_payload: Callable[..., dict[str, Any]]
+) -> None:
+    context = send_payload()["context"] | {
+        "garage_name": "Noord\r\nBcc: all@evil.test <script>",
+        "customer_name": "{{ portal_url }}<img src=x>",
+    }
+    mail = render_mail(send_job(context=context), PORTAL)
+    assert "\n" not in mail.subject
+    assert "\r" not in mail.subject
+    assert "<script" not in mail.html
+    assert "<img" not in mail.html
+    assert "{{ portal_url }}" in mail.text
+
+
+@pytest.mark.req("P14")
+@pytest.mark.parametrize("template", ["invoice_issued", "message_received"])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_notification_has_short_fixed_words(template: MessageTemplate, locale: Locale) -> None:
+    push = render_push(template, locale)
+    assert 5 < len(push.title) < 40
+    assert 20 < len(push.body) < 110
+    assert not any(character.isdigit() or character in "{}€" for character in push.title + push.body)

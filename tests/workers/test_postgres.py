@@ -1,0 +1,187 @@
+"""The queue adapter as the role `worker`, against the real functions."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from devstack.testing import Database
+from workers.adapters.memory import MemoryFiles, MemoryMailer, MemoryPusher
+from workers.adapters.pdf import ChildProcessPdf
+from workers.adapters.postgres import PostgresQueue
+from workers.core.errors import JobSuperseded, QueueUnavailable
+from workers.core.jobs import PushJob, RenderJob, SendJob, parse_job
+from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown
+from workers.handlers import handle
+from workers.loop import subject_of
+from workers.ports import Claimed, Ports, Subject
+
+GARAGE = "11111111-0000-4000-8000-000000000001"
+RITA = "22222222-0000-4000-8000-000000000002"
+CARLA = "33333333-0000-4000-8000-000000000001"
+CARLAS_CAR = "44444444-0000-4000-8000-000000000001"
+CARLAS_PHONE = "66666666-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(scope="module")
+def queue(database: Database) -> Iterator[PostgresQueue]:
+    queue = PostgresQueue(database.conninfo("worker"))
+    queue.open()
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def issue(database: Database) -> Callable[[], str]:
+    """Rita drafts and issues an invoice for Carla's car; its id."""
+
+    def make() -> str:
+        invoice = str(uuid4())
+        with database.as_user(RITA, garage_id=GARAGE) as rita:
+            rita.execute(
+                "insert into public.invoices (id, garage_id, customer_id, vehicle_id, odometer_km)"
+                " values (%s, %s, %s, %s, 84512)",
+                (invoice, GARAGE, CARLA, CARLAS_CAR),
+            )
+            for position, (words, price, rate) in enumerate(
+                [("Onderhoud", "95.1250", 21), ("Hulp", "10", 6)]
+            ):
+                rita.execute(
+                    "insert into public.invoice_lines"
+                    " (garage_id, invoice_id, position, description, quantity, unit_price, vat_rate)"
+                    " values (%s, %s, %s, %s, 1, %s, %s)",
+                    (GARAGE, invoice, position + 1, words, price, rate),
+                )
+            rita.execute("select public.issue_invoice(%s)", (invoice,))
+            rita.commit()
+        return invoice
+
+    return make
+
+
+@pytest.fixture
+def claim(queue: PostgresQueue) -> Callable[..., tuple[Claimed, Subject]]:
+    def take(name: Any, seconds: int = 60) -> tuple[Claimed, Subject]:
+        claimed = queue.claim(name, seconds)
+        assert claimed is not None
+        subject = subject_of(claimed.payload)
+        assert subject is not None
+        return claimed, subject
+
+    return take
+
+
+Claim = Callable[..., tuple[Claimed, Subject]]
+RENDERED = Done({"byte_size": 5, "sha256": "0" * 64, "page_count": 1, "template_version": "invoice/1"})
+
+
+def fetch(database: Database, query: str, *values: Any) -> dict[str, Any]:
+    with database.connect() as connection:
+        row = connection.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return row
+
+
+@pytest.mark.req("D7", "D8", "D14", "P14")
+def test_an_issued_invoice_becomes_a_document_then_a_mail_and_a_push(
+    database: Database,
+    queue: PostgresQueue,
+    issue: Callable[[], str],
+    claim: Claim,
+    pdf: ChildProcessPdf,
+) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            "insert into public.push_devices (garage_id, portal_device_id, expo_token)"
+            " values (%s, %s, 'ExponentPushToken[CarlaNoordPhone0000001]') on conflict do nothing",
+            (GARAGE, CARLAS_PHONE),
+        )
+    invoice = issue()
+    files, mailer, pusher = MemoryFiles(), MemoryMailer(), MemoryPusher()
+    ports = Ports(files, pdf, mailer, pusher, "https://portal.autexor.be")
+    statuses = []
+    for name, kind in (("render", RenderJob), ("send", SendJob), ("push", PushJob)):
+        claimed, subject = claim(name)
+        job = parse_job(claimed.payload)
+        assert isinstance(job, kind)
+        statuses.append(queue.finish(name, claimed.msg_id, subject, handle(job, ports)))
+        assert queue.claim(name, 60) is None
+    assert statuses == ["stored", "sent", "sent"]
+    (mail,) = mailer.sent
+    assert mail.file is not None
+    assert mail.file.content == next(iter(files.stored.values()))
+    row = fetch(
+        database,
+        "select c.subject, c.provider_message_id, d.page_count, i.invoice_number"
+        " from public.communications c join public.invoice_documents d on d.id = c.document_id"
+        " join public.invoices i on i.id = c.invoice_id"
+        " where c.invoice_id = %s",
+        invoice,
+    )
+    assert row["invoice_number"] in row["subject"]
+    assert (row["provider_message_id"], row["page_count"]) == ("mail-1", 1)
+
+
+def test_a_retry_comes_back_after_its_delay_with_the_next_attempt(
+    queue: PostgresQueue, issue: Callable[[], str], claim: Claim
+) -> None:
+    issue()
+    claimed, subject = claim("render")
+    assert queue.finish("render", claimed.msg_id, subject, RetryLater("renderer_timed_out", 0)) == "pending"
+    again, second = claim("render")
+    assert (again.msg_id, second.attempt) == (claimed.msg_id, subject.attempt + 1)
+    assert queue.finish("render", again.msg_id, second, RENDERED) == "stored"
+    for name in ("send", "push"):
+        while held := queue.claim(name, 60):  # type: ignore[arg-type]
+            follower = subject_of(held.payload)
+            assert follower is not None
+            queue.finish(name, held.msg_id, follower, GiveUp("not wanted here"))  # type: ignore[arg-type]
+
+
+def test_a_late_finish_is_refused(queue: PostgresQueue, issue: Callable[[], str], claim: Claim) -> None:
+    issue()
+    late, first = claim("render", 0)
+    current, second = claim("render")
+    with pytest.raises(JobSuperseded):
+        queue.finish("render", late.msg_id, first, RENDERED)
+    assert queue.finish("render", current.msg_id, second, GiveUp("renderer_died")) == "failed"
+
+
+@pytest.mark.req("D8", "D9")
+def test_an_unknown_mail_keeps_what_was_said(
+    database: Database, queue: PostgresQueue, issue: Callable[[], str], claim: Claim
+) -> None:
+    issue()
+    claimed, subject = claim("render")
+    queue.finish("render", claimed.msg_id, subject, RENDERED)
+    held, mail = claim("send")
+    outcome = Unknown("sendgrid_TimeoutError", {"subject": "Factuur", "provider": "sendgrid"})
+    assert queue.finish("send", held.msg_id, mail, outcome) == "unknown"
+    row = fetch(database, "select subject, last_error from public.communications where id = %s", mail.id)
+    assert row == {"subject": "Factuur", "last_error": "sendgrid_TimeoutError"}
+
+
+def test_housekeeping_tells_what_it_removed(queue: PostgresQueue) -> None:
+    assert "wakeups" in queue.housekeep()
+
+
+def test_the_worker_reads_no_table(database: Database) -> None:
+    with database.connect("worker") as worker:
+        for table in ("public.invoices", "public.communications", "private.wakeups"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), worker.transaction():
+                worker.execute(f"select 1 from {table}".encode())
+
+
+def test_a_database_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.adapters.postgres._WAIT_SECONDS", 0.2)
+    queue = PostgresQueue("postgresql://worker@127.0.0.1:1/postgres")
+    queue.open()
+    try:
+        with pytest.raises(QueueUnavailable):
+            queue.claim("render", 60)
+        with pytest.raises(QueueUnavailable):
+            queue.finish("render", 1, Subject(UUID(GARAGE), 1), Done())
+    finally:
+        queue.close()

@@ -1,0 +1,82 @@
+"""The composition root: `python -m workers` runs the loop, `python -m workers edge` the HTTP edge."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from types import FrameType
+
+from pydantic import ValidationError
+
+from workers.settings import WorkerSettings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one of the two programs until SIGTERM or Ctrl-C; 2 when the settings are wrong."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Autexor's background processes.")
+    parser.add_argument("program", nargs="?", choices=("loop", "edge"), default="loop")
+    try:
+        if parser.parse_args(arguments).program == "edge":
+            run_edge()
+        else:
+            run_loop(WorkerSettings.model_validate({}))
+    except ValidationError as error:
+        problems = (f"AUTEXOR_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        sys.stderr.write("\n".join(["The settings are incomplete or refused.", *problems, ""]))
+        return 2
+    return 0
+
+
+def run_edge() -> None:
+    """Serve the edge; imported here, so that workers run without its dependencies."""
+    from workers.edge.app import main as serve
+
+    serve()
+
+
+def run_loop(settings: WorkerSettings) -> None:
+    """Build the adapters and run the loop; a second signal ends the process at once."""
+    from workers.adapters.expo import ExpoPusher
+    from workers.adapters.pdf import ChildProcessPdf
+    from workers.adapters.postgres import PostgresQueue
+    from workers.adapters.realtime import RealtimeDoorbell
+    from workers.adapters.sendgrid import SendGridMailer
+    from workers.adapters.storage import SupabaseFiles
+    from workers.loop import Loop
+    from workers.ports import Ports
+
+    configure_logging()
+    service_key = settings.service_role_key.get_secret_value()
+    queue = PostgresQueue(settings.database_url.get_secret_value())
+    files = SupabaseFiles(settings.supabase_url, service_key)
+    pdf = ChildProcessPdf()
+    pusher = ExpoPusher(settings.expo_url)
+    mailer = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
+    ports = Ports(files=files, pdf=pdf, mailer=mailer, pusher=pusher, portal_url=settings.portal_url)
+    loop = Loop(queue, ports, RealtimeDoorbell(settings.supabase_url, service_key), settings.poll_seconds)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        loop.stop()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+    queue.open()
+    try:
+        loop.run()
+    finally:
+        for adapter in (pdf, files, pusher, queue):
+            adapter.close()
+
+
+def configure_logging() -> None:
+    """One line per event; libraries only from WARNING on, as their lower levels print keys and addresses."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("workers").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

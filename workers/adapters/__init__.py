@@ -1,0 +1,1 @@
+"""One module per outside thing, each fulfilling a port of `workers.ports`."""

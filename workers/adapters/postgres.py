@@ -1,0 +1,99 @@
+"""The queue in PostgreSQL, as the role `worker`: it may call three functions and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool
+
+from workers.core.errors import JobSuperseded, QueueUnavailable
+from workers.core.jobs import QueueName
+from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater, Unknown
+from workers.ports import Claimed, Subject
+
+_SUPERSEDED = "PT409"
+_POOL_SIZE = 5
+_WAIT_SECONDS = 10.0
+# Autocommit: a claim must be committed before anything goes out; each function is its own transaction.
+_CONNECTION = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "application_name": "autexor-worker",
+    "connect_timeout": 10,
+    "options": "-c statement_timeout=30s",
+}
+
+
+def _named_queries() -> dict[str, str]:
+    text = files("workers.adapters").joinpath("queries.sql").read_text("utf-8")
+    parts = text.split("-- name: ")[1:]
+    return {name.strip(): body.strip() for name, _, body in (part.partition("\n") for part in parts)}
+
+
+class PostgresQueue:
+    """Claims, finishes and housekeeping; QueueUnavailable stands for whatever the database says but PT409."""
+
+    def __init__(self, database_url: str) -> None:
+        self._queries = _named_queries()
+        self._pool: ConnectionPool[psycopg.Connection[DictRow]] = ConnectionPool(
+            database_url,
+            min_size=1,
+            max_size=_POOL_SIZE,
+            kwargs=_CONNECTION,
+            check=ConnectionPool.check_connection,
+            open=False,
+        )
+
+    def open(self) -> None:
+        """Begin to connect, without waiting: the database may be away at start."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def claim(self, queue: QueueName, visibility_seconds: int) -> Claimed | None:
+        """The next message, held for so many seconds, or None when there is none."""
+        row = self._one("claim", {"queue": queue, "visibility_seconds": visibility_seconds})
+        return None if row is None else Claimed(msg_id=row["msg_id"], payload=row["job"])
+
+    def finish(self, queue: QueueName, msg_id: int, subject: Subject, outcome: Outcome) -> str:
+        """Record what became of a job and return its row's status; raises JobSuperseded for a late finish."""
+        values = {"queue": queue, "msg_id": msg_id, "subject_id": subject.id, "attempt": subject.attempt}
+        row = self._one("finish", values | _recorded(outcome))
+        return str(row["status"]) if row else ""
+
+    def housekeep(self) -> Mapping[str, Any]:
+        """The clean-up; how many rows went, per table."""
+        row = self._one("housekeep", {})
+        return dict(row["counts"]) if row else {}
+
+    def _one(self, query: str, values: Mapping[str, Any]) -> DictRow | None:
+        try:
+            with self._pool.connection(timeout=_WAIT_SECONDS) as connection:
+                return connection.execute(self._queries[query].encode(), values).fetchone()
+        except psycopg.Error as error:
+            if error.sqlstate == _SUPERSEDED:
+                raise JobSuperseded("job_superseded") from error
+            raise QueueUnavailable(error.sqlstate or type(error).__name__) from error
+
+
+def _recorded(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Done(result):
+            return _words("done", None, 0, result)
+        case RetryLater(reason, delay):
+            return _words("retry", reason, delay, {})
+        case GiveUp(reason, result):
+            return _words("give_up", reason, 0, result)
+        case Unknown(reason, result):
+            return _words("unknown", reason, 0, result)
+
+
+def _words(outcome: str, reason: str | None, delay: int, result: Mapping[str, Any]) -> dict[str, Any]:
+    return {"outcome": outcome, "reason": reason, "delay_seconds": delay, "result": Jsonb(dict(result))}

@@ -1,0 +1,1 @@
+"""Pure rules of the workers: no input, no output, nothing else of ours."""

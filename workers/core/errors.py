@@ -1,0 +1,71 @@
+"""The one tree of exceptions that workers raise and decide by (by type, never by text).
+
+    WorkerError
+    ├── HostRefused             an address outside the register, or plain http
+    ├── RenderFailed            the document could not be made this time
+    ├── ProviderError
+    │   ├── ProviderUnavailable asked to come back later, or never reached: nothing happened
+    │   ├── ProviderRefused     answered no: the same request will be refused again
+    │   │   └── RecipientGone   answered that this device no longer exists
+    │   └── ProviderSilent      the request went out and no answer came: perhaps it happened
+    └── QueueError
+        ├── QueueUnavailable    the database is away or refused the call
+        └── JobSuperseded       another worker owns this job now
+
+`reason` is a short stable text that is stored with the delivery: never addresses,
+contents or secrets.
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    """The root; `reason` is what gets recorded."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class HostRefused(WorkerError):
+    """An outgoing address that is not in the register, or not https."""
+
+
+class RenderFailed(WorkerError):
+    """The document could not be made; another attempt may succeed."""
+
+
+class ProviderError(WorkerError):
+    """Something outside did not do what was asked."""
+
+
+class ProviderUnavailable(ProviderError):
+    """Nothing happened and a later attempt may succeed; `retry_after` is the provider's, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class ProviderRefused(ProviderError):
+    """The provider understood the request and refused it."""
+
+
+class RecipientGone(ProviderRefused):
+    """The device is no longer registered with the push service."""
+
+
+class ProviderSilent(ProviderError):
+    """The request went out, no answer came back: it may or may not have been carried out."""
+
+
+class QueueError(WorkerError):
+    """The queue could not be read or written."""
+
+
+class QueueUnavailable(QueueError):
+    """The database is away or refused the call; try again later."""
+
+
+class JobSuperseded(QueueError):
+    """A late finish: the message was claimed again since (SQLSTATE PT409, `job_superseded`)."""

@@ -1,0 +1,230 @@
+"""The payloads that `private.claim_jobs` hands out, one model per kind of work."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+Locale = Literal["nl", "fr", "en"]
+MessageTemplate = Literal["invoice_issued", "message_received"]
+QueueName = Literal["render", "send", "push"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
+
+
+class Payload(BaseModel):
+    """Frozen and closed: a field nobody knows is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SnapshotGarage(Payload):
+    """The issuing garage as it was at issue."""
+
+    legal_name: str
+    trade_name: str
+    vat_number: str
+    enterprise_number: str
+    street: str
+    postal_code: str
+    city: str
+    country_code: str
+    email: str
+    phone: str | None
+    iban: str
+    bic: str | None
+    accent_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None
+    logo_sha256: str | None
+
+
+class SnapshotCustomer(Payload):
+    """The customer as they were at issue."""
+
+    name: str
+    company_name: str | None
+    street: str | None
+    postal_code: str | None
+    city: str | None
+    country_code: str
+    vat_number: str | None
+
+
+class SnapshotVehicle(Payload):
+    """The vehicle: Belgian law wants the VIN and the odometer on every garage invoice."""
+
+    plate: str | None
+    make: str
+    model: str
+    vin: str | None
+    odometer_km: int | None
+
+
+class SnapshotLine(Payload):
+    """One line; amounts without VAT."""
+
+    position: int
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    vat_rate: Decimal
+    net_amount: Decimal
+
+
+class SnapshotVat(Payload):
+    """The VAT of one rate (a percentage), computed on that rate's total."""
+
+    rate: Decimal
+    base: Decimal
+    vat: Decimal
+
+
+class SnapshotTotals(Payload):
+    """The totals in the snapshot's currency."""
+
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+
+
+class Snapshot(Payload):
+    """The frozen invoice: the renderer's only input, so the document can be made again."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    kind: Literal["invoice"]
+    number: str
+    issue_date: date
+    supply_date: date
+    due_date: date
+    locale: Locale
+    currency: Literal["EUR"]
+    garage: SnapshotGarage
+    customer: SnapshotCustomer
+    vehicle: SnapshotVehicle | None
+    lines: tuple[SnapshotLine, ...] = Field(min_length=1)
+    vat: tuple[SnapshotVat, ...]
+    totals: SnapshotTotals
+    structured_communication: str
+    note: str | None
+
+
+class JobBase(Payload):
+    """What every job carries; `subject_id` is the row it is about, `attempt` counts from 1."""
+
+    subject_id: UUID
+    garage_id: UUID
+    attempt: int
+
+
+class RenderJob(JobBase):
+    """Make the PDF of an invoice and file it."""
+
+    kind: Literal["render_invoice"]
+    invoice_id: UUID
+    version: int
+    storage_bucket: str
+    storage_path: str
+    snapshot: Snapshot
+    logo_png_base64: str | None
+
+
+class Recipient(Payload):
+    """Who gets the mail."""
+
+    address: str
+    name: str
+
+
+class Sender(Payload):
+    """In whose name it is sent, and where answers go."""
+
+    address: str
+    name: str
+    reply_to: str
+
+
+class Attachment(Payload):
+    """A stored file that goes along."""
+
+    bucket: str
+    path: str
+    filename: str
+
+
+class InvoiceIssuedContext(Payload):
+    """What the `invoice_issued` mail says."""
+
+    garage_name: str
+    customer_name: str
+    invoice_number: str
+    issue_date: date
+    due_date: date
+    gross_total: Decimal
+    structured_communication: str
+    iban: str
+
+
+class MessageReceivedContext(Payload):
+    """What the `message_received` mail says: that there is a message, never its text."""
+
+    garage_name: str
+    customer_name: str
+
+
+MESSAGE_CONTEXTS: dict[MessageTemplate, type[Payload]] = {
+    "invoice_issued": InvoiceIssuedContext,
+    "message_received": MessageReceivedContext,
+}
+
+
+class SendJob(JobBase):
+    """Send one e-mail."""
+
+    kind: Literal["send_message"]
+    channel: Literal["email"]
+    template: MessageTemplate
+    locale: Locale
+    recipient: Recipient
+    sender: Sender
+    context: InvoiceIssuedContext | MessageReceivedContext
+    attachment: Attachment | None
+
+    @model_validator(mode="after")
+    def _context_fits_template(self) -> Self:
+        if not isinstance(self.context, MESSAGE_CONTEXTS[self.template]):
+            raise ValueError("the context belongs to another template")
+        return self
+
+
+class PushData(Payload):
+    """What the app receives beside the text: ids, nothing personal."""
+
+    notification_id: UUID
+    kind: str
+
+
+class PushJob(JobBase):
+    """Push one notification to one device."""
+
+    kind: Literal["send_push"]
+    expo_token: str
+    template: MessageTemplate
+    locale: Locale
+    data: PushData
+
+
+Job = Annotated[RenderJob | SendJob | PushJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[RenderJob | SendJob | PushJob] = TypeAdapter(Job)
+
+
+def parse_job(payload: dict[str, Any]) -> RenderJob | SendJob | PushJob:
+    """The job of a claimed payload; raises pydantic's ValidationError."""
+    return _JOB.validate_python(payload)
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """Where and how a payload is wrong, without the values in it (they may be personal)."""
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    return f"invalid_payload {'.'.join(str(part) for part in first['loc'])} {first['type']}"[:200]

@@ -1,0 +1,75 @@
+"""The words of mails and notifications, rendered from `templates/messages`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Template
+
+from workers.core import money
+from workers.core.jobs import InvoiceIssuedContext, Locale, MessageTemplate, SendJob
+from workers.core.templating import template
+
+MESSAGE_TEMPLATE_VERSIONS: dict[MessageTemplate, str] = {
+    "invoice_issued": "invoice_issued/1",
+    "message_received": "message_received/1",
+}
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A rendered e-mail; the subject is one line."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Push:
+    """A rendered notification: fixed words, since it crosses other people's servers and lock screens."""
+
+    title: str
+    body: str
+
+
+def render_mail(job: SendJob, portal_url: str) -> Mail:
+    """The mail of a job, in its language."""
+    values = _values(job, portal_url)
+    text = template(f"messages/{job.template}.{job.locale}.txt.j2")
+    html = template(f"messages/{job.template}.{job.locale}.html.j2")
+    return Mail(
+        subject=" ".join(_block(text, "subject", values).split()),
+        text=_block(text, "text", values).strip() + "\n",
+        html=html.render(values).strip() + "\n",
+    )
+
+
+def render_push(name: MessageTemplate, locale: Locale) -> Push:
+    """The notification of a template: no names, no amounts."""
+    text = template(f"messages/{name}.{locale}.txt.j2")
+    return Push(title=_block(text, "push_title", {}).strip(), body=_block(text, "push_body", {}).strip())
+
+
+def _block(source: Template, name: str, values: dict[str, Any]) -> str:
+    return "".join(source.blocks[name](source.new_context(values)))
+
+
+def _values(job: SendJob, portal_url: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "locale": job.locale,
+        "portal_url": portal_url,
+        "has_attachment": job.attachment is not None,
+        **job.context.model_dump(),
+    }
+    if isinstance(job.context, InvoiceIssuedContext):
+        context = job.context
+        values |= {
+            "gross_total": money.amount(context.gross_total, job.locale),
+            "issue_date": money.long_date(context.issue_date, job.locale),
+            "due_date": money.long_date(context.due_date, job.locale),
+            "iban": money.iban_groups(context.iban),
+            "has_payment": context.gross_total > 0,
+        }
+    return values

@@ -1,0 +1,110 @@
+"""What people read when the edge refuses: per code and language, a message and the next step."""
+
+LOCALES = ("nl", "fr", "en")
+
+MESSAGES: dict[str, dict[str, tuple[str, str]]] = {
+    "invalid_login": {
+        "nl": (
+            "Aanmelden is niet gelukt",
+            "Controleer e-mailadres, wachtwoord en pincode op uw eigen toestel, of probeer later opnieuw",
+        ),
+        "fr": (
+            "La connexion a échoué",
+            "Vérifiez e-mail, mot de passe et code PIN sur votre propre appareil, ou réessayez plus tard",
+        ),
+        "en": (
+            "Signing in did not succeed",
+            "Check the e-mail address, password and PIN on your own device, or try again later",
+        ),
+    },
+    "invalid_token": {
+        "nl": ("U bent niet aangemeld", "Vernieuw de sessie of meld u opnieuw aan"),
+        "fr": ("Vous n'êtes pas connecté", "Renouvelez la session ou reconnectez-vous"),
+        "en": ("You are not signed in", "Refresh the session or sign in again"),
+    },
+    "refresh_token_invalid": {
+        "nl": ("De sessie kan niet worden vernieuwd", "Meld u opnieuw aan"),
+        "fr": ("La session ne peut pas être renouvelée", "Reconnectez-vous"),
+        "en": ("The session cannot be refreshed", "Sign in again"),
+    },
+    "refresh_token_reused": {
+        "nl": (
+            "De sessie is beëindigd omdat een oude sleutel opnieuw werd gebruikt",
+            "Meld u opnieuw aan, en verwittig uw garage als u dit niet verwacht",
+        ),
+        "fr": (
+            "La session a été fermée car une ancienne clé a été réutilisée",
+            "Reconnectez-vous, et prévenez votre garage si cela vous surprend",
+        ),
+        "en": (
+            "The session was ended because an old key was used again",
+            "Sign in again, and tell your garage if you did not expect this",
+        ),
+    },
+    "session_ended": {
+        "nl": ("De sessie is beëindigd", "Meld u opnieuw aan"),
+        "fr": ("La session est terminée", "Reconnectez-vous"),
+        "en": ("The session has ended", "Sign in again"),
+    },
+    "device_mismatch": {
+        "nl": ("De sessie hoort bij een ander toestel", "Meld u opnieuw aan op dit toestel"),
+        "fr": ("La session appartient à un autre appareil", "Reconnectez-vous sur cet appareil"),
+        "en": ("The session belongs to another device", "Sign in again on this device"),
+    },
+    "document_not_found": {
+        "nl": (
+            "Dit document is er niet",
+            "Kies een factuur uit uw lijst; een nieuwe kan even op zich laten wachten",
+        ),
+        "fr": (
+            "Ce document n'existe pas",
+            "Choisissez une facture de votre liste ; une nouvelle peut tarder un peu",
+        ),
+        "en": ("There is no such document", "Choose an invoice from your list; a new one may take a moment"),
+    },
+    "not_found": {
+        "nl": ("Dit adres bestaat niet", "Controleer het pad"),
+        "fr": ("Cette adresse n'existe pas", "Vérifiez le chemin"),
+        "en": ("There is nothing at this address", "Check the path"),
+    },
+    "method_not_allowed": {
+        "nl": ("Dit adres kent deze methode niet", "Zie de header Allow"),
+        "fr": ("Cette adresse n'accepte pas cette méthode", "Voir l'en-tête Allow"),
+        "en": ("This address does not know that method", "See the Allow header"),
+    },
+    "request_timeout": {
+        "nl": ("De aanvraag kwam te traag binnen", "Probeer opnieuw"),
+        "fr": ("La demande est arrivée trop lentement", "Réessayez"),
+        "en": ("The request came in too slowly", "Try again"),
+    },
+    "request_too_large": {
+        "nl": ("De aanvraag is te groot", "Stuur hoogstens 16 KiB"),
+        "fr": ("La demande est trop grande", "Envoyez au plus 16 Kio"),
+        "en": ("The request is too large", "Send at most 16 KiB"),
+    },
+    "unsupported_media_type": {
+        "nl": ("De aanvraag is geen JSON", "Stuur Content-Type: application/json"),
+        "fr": ("La demande n'est pas du JSON", "Envoyez Content-Type: application/json"),
+        "en": ("The request is not JSON", "Send Content-Type: application/json"),
+    },
+    "invalid_request": {
+        "nl": ("De aanvraag is onvolledig of ongeldig", "Controleer de velden en hun vorm"),
+        "fr": ("La demande est incomplète ou invalide", "Vérifiez les champs et leur forme"),
+        "en": ("The request is incomplete or malformed", "Check the fields and their shape"),
+    },
+    "internal_error": {
+        "nl": ("Er ging bij ons iets mis", "Probeer later opnieuw"),
+        "fr": ("Une erreur s'est produite chez nous", "Réessayez plus tard"),
+        "en": ("Something went wrong on our side", "Try again later"),
+    },
+    "too_busy": {
+        "nl": ("Het is even te druk", "Probeer over enkele seconden opnieuw"),
+        "fr": ("Le service est momentanément saturé", "Réessayez dans quelques secondes"),
+        "en": ("Too busy at the moment", "Try again in a few seconds"),
+    },
+    "service_unavailable": {
+        "nl": ("De dienst is even niet bereikbaar", "Probeer over enkele seconden opnieuw"),
+        "fr": ("Le service est momentanément indisponible", "Réessayez dans quelques secondes"),
+        "en": ("The service is not reachable for a moment", "Try again in a few seconds"),
+    },
+}

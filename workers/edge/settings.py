@@ -1,0 +1,75 @@
+"""What the edge is told from outside. Read once, in `workers.edge.app.main`."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+
+from pydantic import Field, Json, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from workers.core.errors import HostRefused
+from workers.core.hosts import Environment, register_for
+from workers.edge.keys import SigningKeys
+
+PORTAL_ISSUER = "https://portal.autexor.be"
+"""The `iss` of every portal token; the pre-request in the database holds the same constant."""
+
+MIN_PEPPER_BYTES = 32
+
+Network = IPv4Network | IPv6Network
+
+
+class PepperSettings(BaseSettings):
+    """The pepper alone, for `python -m workers.edge.secrets`."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTEXOR_", hide_input_in_errors=True)
+
+    environment: Environment = "production"
+    portal_pepper: SecretStr
+
+    @field_validator("portal_pepper")
+    @classmethod
+    def _long_enough(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        pepper = bytes.fromhex(value.get_secret_value())
+        if info.data.get("environment") != "devstack" and len(pepper) < MIN_PEPPER_BYTES:
+            raise ValueError(f"the pepper must be at least {MIN_PEPPER_BYTES} bytes, written as hex")
+        return value
+
+    @property
+    def pepper(self) -> bytes:
+        """The pepper's bytes."""
+        return bytes.fromhex(self.portal_pepper.get_secret_value())
+
+
+class EdgeSettings(PepperSettings):
+    """Everything the edge needs, from AUTEXOR_* in the environment. Raises ValidationError."""
+
+    edge_database_url: SecretStr
+    supabase_url: str
+    anon_key: SecretStr
+    portal_signing_keys: Annotated[Json[SigningKeys], NoDecode]
+    edge_port: int = Field(ge=1, le=65535)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    portal_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _secure_url(cls, value: str, info: ValidationInfo) -> str:
+        environment = info.data.get("environment", "production")
+        try:
+            return register_for(environment, value).check(value)
+        except HostRefused as refused:
+            raise ValueError(refused.reason) from None
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return tuple(ip_network(part) for part in _split(value)) if isinstance(value, str) else value
+
+    @field_validator("portal_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        return _split(value) if isinstance(value, str) else value
+
+
+def _split(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,0 +1,42 @@
+"""Render an invoice's frozen snapshot and file the PDF in private storage."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from workers.core.documents import INVOICE_TEMPLATE_VERSION, invoice_html, invoice_view
+from workers.core.errors import RenderFailed, WorkerError
+from workers.core.jobs import RenderJob
+from workers.core.outcomes import Done, Outcome
+from workers.handlers.failures import outcome_of
+from workers.ports import Pdf, Ports, RenderedPdf
+
+
+def render_invoice(job: RenderJob, ports: Ports) -> Outcome:
+    """Done with the file's size, hash and page count."""
+    try:
+        document = _render(job, ports.pdf)
+        ports.files.upload(job.storage_bucket, job.storage_path, document.pdf, "application/pdf")
+    except WorkerError as error:
+        return outcome_of(error, job.attempt)
+    return Done(
+        {
+            "byte_size": len(document.pdf),
+            "sha256": sha256(document.pdf).hexdigest(),
+            "page_count": document.pages,
+            "template_version": INVOICE_TEMPLATE_VERSION,
+        }
+    )
+
+
+def _render(job: RenderJob, pdf: Pdf) -> RenderedPdf:
+    view = invoice_view(job.snapshot, job.logo_png_base64, pdf.typeface)
+    total = len(view.pages)
+    document = pdf.render(invoice_html(view, total), job.snapshot.issue_date)
+    if document.pages != total:
+        # A note longer than its room spills over: say the real total on the second try.
+        total = document.pages
+        document = pdf.render(invoice_html(view, total), job.snapshot.issue_date)
+    if document.pages != total:
+        raise RenderFailed("page_count_unstable")
+    return document

@@ -1,0 +1,41 @@
+"""Send one e-mail, with the stored document attached when there is one."""
+
+from __future__ import annotations
+
+from workers.core.errors import WorkerError
+from workers.core.jobs import SendJob
+from workers.core.messages import MESSAGE_TEMPLATE_VERSIONS, Mail, render_mail
+from workers.core.outcomes import Done, Outcome
+from workers.handlers.failures import outcome_of
+from workers.ports import MailFile, Ports
+
+
+def send_message(job: SendJob, ports: Ports) -> Outcome:
+    """Done once the provider took it; Unknown when it never answered, since it may have gone out."""
+    mail = render_mail(job, ports.portal_url)
+    known = _what_was_said(job, mail, ports.mailer.name)
+    try:
+        message_id = ports.mailer.send(
+            mail, job.recipient, job.sender, _attachment(job, ports), job.subject_id
+        )
+    except WorkerError as error:
+        return outcome_of(error, job.attempt, known)
+    return Done({**known, "provider_message_id": message_id})
+
+
+def _attachment(job: SendJob, ports: Ports) -> MailFile | None:
+    if job.attachment is None:
+        return None
+    content = ports.files.download(job.attachment.bucket, job.attachment.path)
+    return MailFile(filename=job.attachment.filename, content=content)
+
+
+def _what_was_said(job: SendJob, mail: Mail, provider: str) -> dict[str, str | None]:
+    return {
+        "subject": mail.subject,
+        "body_text": mail.text,
+        "body_html": mail.html,
+        "template_version": MESSAGE_TEMPLATE_VERSIONS[job.template],
+        "provider": provider,
+        "provider_message_id": None,
+    }

@@ -1,0 +1,42 @@
+"""What the workers are told from outside. Read once, in `workers.__main__`."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.core.errors import HostRefused
+from workers.core.hosts import Environment, register_for
+
+
+class WorkerSettings(BaseSettings):
+    """Everything the worker loop needs, from AUTEXOR_* in the environment. Raises ValidationError."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTEXOR_", hide_input_in_errors=True)
+
+    environment: Environment = "production"
+    database_url: SecretStr
+    supabase_url: str
+    service_role_key: SecretStr
+    sendgrid_api_key: SecretStr
+    sendgrid_url: str = "https://api.sendgrid.com"
+    expo_url: str = "https://exp.host"
+    poll_seconds: float = Field(default=5, ge=0.1, le=300)
+    portal_url: str = "https://portal.autexor.be"
+
+    @field_validator("supabase_url", "sendgrid_url", "expo_url")
+    @classmethod
+    def _registered(cls, value: str, info: ValidationInfo) -> str:
+        supabase_url = value if info.field_name == "supabase_url" else info.data.get("supabase_url", "")
+        try:
+            return register_for(info.data.get("environment", "production"), supabase_url).check(value)
+        except HostRefused as refused:
+            raise ValueError(refused.reason) from None
+
+    @field_validator("portal_url")
+    @classmethod
+    def _linkable(cls, value: str, info: ValidationInfo) -> str:
+        schemes = ("https://", "http://") if info.data.get("environment") == "devstack" else ("https://",)
+        if not value.startswith(schemes):
+            raise ValueError("the portal's address must begin with https://")
+        return value.rstrip("/")
