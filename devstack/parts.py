@@ -11,6 +11,7 @@ from devstack.binaries import find_postgrest
 from devstack.config import HOST, Settings, State, conninfo
 from devstack.keys import PORTAL_PEPPER, Keys
 
+WORKER_POLL_SECONDS = 30
 SENDGRID_KEY = "SG.devstack-0000000000000.devstack-000000000000000000000000000000000"
 
 
@@ -71,8 +72,9 @@ def _edge(state: State, keys: Keys) -> Part:
 
 
 def _worker(state: State, keys: Keys) -> Part:
-    environment = _python(product_environment(state, keys))
-    return Part("worker", (sys.executable, "-m", "workers"), environment)
+    # Polling this rarely, a worker that is quick has been woken by the doorbell.
+    environment = {**product_environment(state, keys), "AUTEXOR_POLL_SECONDS": str(WORKER_POLL_SECONDS)}
+    return Part("worker", (sys.executable, "-m", "workers"), _python(environment))
 
 
 def _python(environment: dict[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from pydantic import ValidationError
@@ -37,7 +38,7 @@ def run_edge() -> None:
 
 
 def run_loop(settings: WorkerSettings) -> None:
-    """Build the adapters and run the loop; a second signal ends the process at once."""
+    """Build the adapters and run the loop until it is told to stop."""
     from workers.adapters.expo import ExpoPusher
     from workers.adapters.pdf import ChildProcessPdf
     from workers.adapters.postgres import PostgresQueue
@@ -57,19 +58,26 @@ def run_loop(settings: WorkerSettings) -> None:
     ports = Ports(files=files, pdf=pdf, mailer=mailer, pusher=pusher, portal_url=settings.portal_url)
     loop = Loop(queue, ports, RealtimeDoorbell(settings.supabase_url, service_key), settings.poll_seconds)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
-        loop.stop()
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
+    stop_on_signal(loop.stop)
     queue.open()
     try:
         loop.run()
     finally:
         for adapter in (pdf, files, pusher, queue):
             adapter.close()
+
+
+def stop_on_signal(stop: Callable[[], None]) -> None:
+    """Call `stop` on the first SIGTERM or Ctrl-C; the second one ends the process at once."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        stop()
+
+    for each in numbers:
+        signal.signal(each, handle)
 
 
 def configure_logging() -> None:

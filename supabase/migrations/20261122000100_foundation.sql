@@ -163,6 +163,9 @@ $$;
 comment on function private.is_vin is
     'ISO 3779: 17 characters without I, O and Q; vehicles from before 1981 may have fewer';
 
+grant execute on function private.is_email, private.is_phone, private.is_belgian_enterprise_number,
+    private.is_vat_number, private.is_iban, private.is_vin to authenticated;
+
 create function private.structured_communication(base bigint)
 returns text
 language sql

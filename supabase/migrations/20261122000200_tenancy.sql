@@ -34,9 +34,9 @@ alter table public.garages force row level security;
 comment on table public.garages is
     'controller=garage; retention=contract. A garage: one tenant, its registration data and its settings';
 comment on column public.garages.id is 'internal';
-comment on column public.garages.legal_name is 'public: name in the company register';
-comment on column public.garages.trade_name is
-    'public: name on the sign; the beneficiary of EPC QR codes, hence 70 characters';
+comment on column public.garages.legal_name is
+    'public: name in the company register; the beneficiary of EPC QR codes';
+comment on column public.garages.trade_name is 'public: name on the sign';
 comment on column public.garages.enterprise_number is 'public: KBO/BCE number, ten digits';
 comment on column public.garages.vat_number is 'public: VAT number with its country prefix';
 comment on column public.garages.street is 'public';
@@ -239,7 +239,7 @@ end $$;
 comment on function private.has_module is 'Has the garage switched this module on?';
 
 -- Total: whatever the claims hold, the answer is a garage or null. One raising policy would stop
--- Realtime for everybody.
+-- Realtime for everybody. A handler does not cover declarations, so those assign nothing.
 create function private.staff_garage_id()
 returns uuid
 language plpgsql
@@ -248,8 +248,9 @@ security definer -- reads memberships past their own policies, which ask this fu
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    claims jsonb := current_setting('request.jwt.claims', true)::jsonb;
+    claims jsonb;
 begin
+    claims := current_setting('request.jwt.claims', true)::jsonb;
     if claims ->> 'role' is distinct from 'authenticated' then
         return null;
     end if;
@@ -273,8 +274,9 @@ security definer -- reads memberships past their own policies, which ask this fu
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    claims jsonb := current_setting('request.jwt.claims', true)::jsonb;
+    claims jsonb;
 begin
+    claims := current_setting('request.jwt.claims', true)::jsonb;
     if claims ->> 'role' is distinct from 'authenticated' then
         return null;
     end if;

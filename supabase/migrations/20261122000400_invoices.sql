@@ -109,9 +109,9 @@ create table public.invoice_lines (
     invoice_id uuid not null,
     position int not null check (position between 1 and 9999),
     description text not null,
-    quantity numeric(12, 3) not null default 1,
-    unit_price numeric(12, 4) not null,
-    vat_rate numeric(4, 2) not null default 21,
+    quantity numeric not null default 1,
+    unit_price numeric not null,
+    vat_rate numeric not null default 21,
     net_amount numeric(12, 2) not null generated always as (round(quantity * unit_price, 2)) stored,
     created_at timestamptz not null default now(),
     unique (garage_id, id),
@@ -195,16 +195,25 @@ begin
     if new.vat_rate not in (0, 6, 12, 21) then
         perform private.refuse('vat_rate_unknown', 'Belgium has no such VAT rate',
             'Use 21, 12, 6 or 0');
-    elsif new.quantity <= 0 or new.quantity > 100000 then
-        perform private.refuse('quantity_invalid', 'A quantity is more than 0 and at most 100000',
+    elsif new.quantity <= 0 or new.quantity > 100000 or new.quantity <> round(new.quantity, 3) then
+        perform private.refuse('quantity_invalid',
+            'A quantity is more than 0, at most 100000, and has at most three decimals',
             'Leave the line out, or correct the quantity');
-    elsif new.unit_price < 0 or new.unit_price > 1000000 then
-        perform private.refuse('unit_price_invalid', 'A unit price lies between 0 and 1000000 euro',
+    elsif new.unit_price < 0 or new.unit_price > 1000000 or new.unit_price <> round(new.unit_price, 4)
+    then
+        perform private.refuse('unit_price_invalid',
+            'A unit price lies between 0 and 1000000 euro and has at most four decimals',
             'Money is given back with a credit note, never with a negative line');
+    elsif new.quantity * new.unit_price > 1000000 then
+        perform private.refuse('line_amount_invalid', 'A line amounts to at most 1000000 euro',
+            'Check quantity and unit price');
     elsif length(trim(new.description)) not between 1 and 500 then
         perform private.refuse('description_invalid', 'A description has 1 to 500 characters',
             'Say what was done or sold; longer texts belong in the note');
     end if;
+    new.quantity := round(new.quantity, 3);
+    new.unit_price := round(new.unit_price, 4);
+    new.vat_rate := round(new.vat_rate, 2);
     return new;
 end $$;
 

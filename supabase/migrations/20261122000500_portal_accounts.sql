@@ -279,8 +279,9 @@ security definer -- sessions are closed to the role portal
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    claims jsonb := current_setting('request.jwt.claims', true)::jsonb;
+    claims jsonb;
 begin
+    claims := current_setting('request.jwt.claims', true)::jsonb;
     if claims ->> 'role' is distinct from 'portal' then
         return null;
     end if;

@@ -131,19 +131,28 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     message record;
+    has_read boolean;
+    has_claimed boolean := false;
 begin
-    for message in select * from pgmq.read(claim_jobs.queue, visibility_seconds, max_jobs) loop
-        msg_id := message.msg_id;
-        job := case claim_jobs.queue
-            when 'render' then private.document_job((message.message ->> 'id')::uuid)
-            when 'send' then private.communication_job((message.message ->> 'id')::uuid)
-            when 'push' then private.push_job((message.message ->> 'id')::uuid)
-        end;
-        if job is null then
-            perform pgmq.archive(claim_jobs.queue, message.msg_id);
-        else
-            return next;
-        end if;
+    -- What is settled already is archived in passing; look on until there is work, or nothing left.
+    loop
+        has_read := false;
+        for message in select * from pgmq.read(claim_jobs.queue, visibility_seconds, max_jobs) loop
+            has_read := true;
+            msg_id := message.msg_id;
+            job := case claim_jobs.queue
+                when 'render' then private.document_job((message.message ->> 'id')::uuid)
+                when 'send' then private.communication_job((message.message ->> 'id')::uuid)
+                when 'push' then private.push_job((message.message ->> 'id')::uuid)
+            end;
+            if job is null then
+                perform pgmq.archive(claim_jobs.queue, message.msg_id);
+            else
+                has_claimed := true;
+                return next;
+            end if;
+        end loop;
+        exit when has_claimed or not has_read;
     end loop;
 end $$;
 comment on function private.claim_jobs is

@@ -147,6 +147,9 @@ begin
         update public.portal_devices d set last_seen_at = now()
          where d.garage_id = session.garage_id and d.id = session.device_id;
         delete from private.rate_limits r where r.key = attempt.limit_keys[1];
+        -- Of an address that many people share only the failures are counted.
+        update private.rate_limits r set hits = greatest(r.hits - 1, 0)
+         where r.key = attempt.limit_keys[2];
     end if;
     perform private.log_access(attempt.garage_id,
         case when attempt.is_ok then 'login' when attempt.is_allowed
@@ -305,8 +308,9 @@ security definer -- grants are closed to the role portal
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    nonce text := current_setting('request.headers', true)::jsonb ->> 'x-document-grant';
+    nonce text;
 begin
+    nonce := current_setting('request.headers', true)::jsonb ->> 'x-document-grant';
     return (select g.object_name from private.document_grants g
              where g.nonce_sha256 = encode(sha256(convert_to(nonce, 'UTF8')), 'hex')
                and g.session_id = (private.portal_session()).id and g.expires_at > now());

@@ -285,7 +285,7 @@ def test_the_lock_holds_against_code_in_the_renderer_itself(tmp_path: Path) -> N
     secret.touch()
     child = str(pdf_module._CHILD)
     done = subprocess.run(
-        [sys.executable, "-c", program, child, str(secret)], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", program, child, str(secret)], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["refused"] * 3
 

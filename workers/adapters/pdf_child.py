@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import mimetypes
 import os
 import struct
 import sys
@@ -104,7 +105,9 @@ def limit_resources() -> None:
 
 def lock_up() -> None:
     """From here on: no connections, no programs, no files but Python's own. It cannot be undone."""
-    roots = tuple({os.path.realpath(root) + os.sep for root in (sys.prefix, sys.base_prefix)})
+    mimetypes.init()  # it would read the system's tables at the first picture
+    own = {sys.prefix, sys.base_prefix, *filter(os.path.isdir, sys.path)}
+    roots = tuple(os.path.realpath(root) + os.sep for root in own)
 
     def refuse(event: str, args: tuple[Any, ...]) -> None:
         if event in _FORBIDDEN:

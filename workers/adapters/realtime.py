@@ -98,6 +98,8 @@ class RealtimeDoorbell:
 
 
 def _on_state(state: RealtimeSubscribeStates, ring: Ring, dropped: asyncio.Event) -> None:
+    if dropped.is_set():
+        return
     log.info(event("doorbell.state", state=state.value))
     if state == RealtimeSubscribeStates.SUBSCRIBED:
         ring(None)
