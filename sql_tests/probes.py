@@ -109,14 +109,18 @@ def tried(connection: Connection, actor: Actor, table: Table, statement: str, ot
 
 def _fingerprint(connection: Connection, table: Table, garage_id: str) -> str | None:
     """The rows of a garage, in one value."""
-    query = f"select md5(string_agg(t::text, '|' order by t::text)) from {table.name} t where {table.tenant} = %s"
+    query = (
+        f"select md5(string_agg(t::text, '|' order by t::text)) from {table.name} t where {table.tenant} = %s"
+    )
     fingerprint: str | None = one(connection, query, garage_id)
     return fingerprint
 
 
 def granted(connection: Connection, actor: Actor, table: Table, verb: str) -> list[str]:
     """The columns somebody's role may write."""
-    query = "select array(select c from unnest(%s::text[]) c where has_column_privilege(%s, %s, c, %s)) as found"
+    query = (
+        "select array(select c from unnest(%s::text[]) c where has_column_privilege(%s, %s, c, %s)) as found"
+    )
     found: list[str] = one(connection, query, table.columns, actor.role, table.name, verb)
     return found
 
@@ -124,7 +128,9 @@ def granted(connection: Connection, actor: Actor, table: Table, verb: str) -> li
 def insert_copy(connection: Connection, actor: Actor, table: Table, garage_id: str) -> str:
     """An insert of a new row like one that the garage has, in the columns somebody may write."""
     columns = granted(connection, actor, table, "insert") or [table.tenant]
-    sample = one(connection, f"select to_jsonb(t) from {table.name} t where {table.tenant} = %s limit 1", garage_id)
+    sample = one(
+        connection, f"select to_jsonb(t) from {table.name} t where {table.tenant} = %s limit 1", garage_id
+    )
     if "id" in sample and table.tenant != "id":
         sample["id"] = one(connection, "select gen_random_uuid()::text")
     values = [_literal(connection, sample[column]) for column in columns]

@@ -130,7 +130,12 @@ def claim(database: Database, queue: str, visibility_seconds: int = 60, max_jobs
 
 
 def finish(
-    database: Database, queue: str, claimed: Row, outcome: str = "done", reason: str | None = None, delay: int = 0
+    database: Database,
+    queue: str,
+    claimed: Row,
+    outcome: str = "done",
+    reason: str | None = None,
+    delay: int = 0,
 ) -> str:
     """Record what became of a claimed job; the row's status."""
     job = claimed["job"]
@@ -162,7 +167,9 @@ def edge(database: Database, function: str, **arguments: object) -> Any:
     """Call one of the functions of the edge, as the edge."""
     named = ", ".join(f"{name} => %({name})s" for name in arguments)
     with database.connect("edge") as connection:
-        row = connection.execute(f"select private.{function}({named}) as answer".encode(), arguments).fetchone()
+        row = connection.execute(
+            f"select private.{function}({named}) as answer".encode(), arguments
+        ).fetchone()
     assert row is not None
     return row["answer"]
 

@@ -34,7 +34,23 @@ VALUES: list[object] = [
     {},
     {"id": NOORD},
 ]
-NOT_CLAIMS = ["", " ", "null", "[]", "[1]", "1", '"text"', "true", "{", "}", "{]", "nul", "\\u0000", "x" * 1000, "[" * 5000]
+NOT_CLAIMS = [
+    "",
+    " ",
+    "null",
+    "[]",
+    "[1]",
+    "1",
+    '"text"',
+    "true",
+    "{",
+    "}",
+    "{]",
+    "nul",
+    "\\u0000",
+    "x" * 1000,
+    "[" * 5000,
+]
 ANSWERS = {
     "authenticated": ("private.garage_id()", "private.garage_id_for('invoices.read')"),
     "portal": (
@@ -75,7 +91,9 @@ def answer(connection: Connection, function: str, claims: str, headers: str = "{
 @pytest.mark.parametrize(
     ("role", "function"), [(role, function) for role, names in ANSWERS.items() for function in names]
 )
-def test_malformed_claims_give_null_and_never_an_error(connection: Connection, role: str, function: str) -> None:
+def test_malformed_claims_give_null_and_never_an_error(
+    connection: Connection, role: str, function: str
+) -> None:
     assert len(BROKEN) > 60
     answers = {claims[:80]: answer(connection, function, claims) for claims in BROKEN}
     assert {claims: found for claims, found in answers.items() if found is not None} == {}
@@ -85,7 +103,10 @@ def test_good_claims_give_the_garage(connection: Connection) -> None:
     for role, functions in ANSWERS.items():
         for function in functions[:2]:
             assert str(answer(connection, function, json.dumps(GOOD[role]))) == NOORD
-    assert str(answer(connection, "private.portal_customer_id()", json.dumps(GOOD["portal"]))) == CARLA.customer_id
+    assert (
+        str(answer(connection, "private.portal_customer_id()", json.dumps(GOOD["portal"])))
+        == CARLA.customer_id
+    )
 
 
 @pytest.mark.parametrize("headers", [*NOT_CLAIMS, '{"x-document-grant": null}', '{"x-document-grant": [1]}'])

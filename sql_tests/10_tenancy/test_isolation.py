@@ -28,7 +28,12 @@ pytestmark = pytest.mark.req("D1", "S2")
 SPOOFS = (
     RITA.but("Rita naming Zuid", garage_id=ZUID),
     OTTO.but("Otto naming Noord", garage_id=NOORD),
-    OTTO.but("Otto with metadata", garage_id=None, user_metadata={"garage_id": NOORD}, app_metadata={"garage_id": NOORD}),
+    OTTO.but(
+        "Otto with metadata",
+        garage_id=None,
+        user_metadata={"garage_id": NOORD},
+        app_metadata={"garage_id": NOORD},
+    ),
     RITA.but("nobody", sub="99999999-0000-4000-8000-000000000009"),
     RITA.but("malformed", sub="' or true --", garage_id=["x"]),
     CARLA.actor.but("Carla naming Zuid", garage_id=ZUID),
@@ -125,7 +130,9 @@ def test_nobody_changes_deletes_or_takes_rows_of_another_garage(
                 f"delete from {table.name} where {table.tenant} = '{other}'",
             ):
                 done = probes.tried(connection, actor, table, statement, other)
-                assert done in (0, REFUSED) or (garage_id is not None and " where " not in statement), statement
+                assert done in (0, REFUSED) or (garage_id is not None and " where " not in statement), (
+                    statement
+                )
 
 
 @everybody

@@ -62,7 +62,11 @@ def test_a_personal_grant_adds_to_the_role_and_a_denial_takes_away(database: Dat
 def test_a_deactivated_member_is_refused_on_the_next_statement(database: Database) -> None:
     with RITA.acting(database) as connection:
         assert one(connection, "select count(*) from public.customers") == 2
-        change(database, "update public.memberships set deactivated_at = now() where user_id = %s", RITA.claims["sub"])
+        change(
+            database,
+            "update public.memberships set deactivated_at = now() where user_id = %s",
+            RITA.claims["sub"],
+        )
         assert one(connection, "select count(*) from public.customers") == 0
         with refused("membership_not_live", 403):
             draft(connection, CARLA)
@@ -107,7 +111,10 @@ def test_a_closed_module_refuses_and_hides_and_loses_nothing(database: Database)
         assert one(connection, "select count(*) from public.invoices where id = %s", invoice_id) == 1
         again = issue(connection, invoice_id)
     assert again["number"] == invoice["number"] + 1
-    assert look(database, "select snapshot from public.invoices where id = %s", invoice["id"]) == invoice["snapshot"]
+    assert (
+        look(database, "select snapshot from public.invoices where id = %s", invoice["id"])
+        == invoice["snapshot"]
+    )
 
 
 @pytest.mark.req("D2")
@@ -139,7 +146,9 @@ def hook(database: Database, actor: Actor) -> object:
 
 
 @pytest.mark.req("D1", "D3")
-def test_the_token_names_the_garage_selected_last_and_none_after_the_last_membership(database: Database) -> None:
+def test_the_token_names_the_garage_selected_last_and_none_after_the_last_membership(
+    database: Database,
+) -> None:
     join = (
         "insert into public.memberships (garage_id, user_id, full_name, email, role, selected_at)"
         " values (%s, %s, 'Rita Claes', 'rita@garage-noord.test', 'accountant', '2025-01-01')"
@@ -153,13 +162,19 @@ def test_the_token_names_the_garage_selected_last_and_none_after_the_last_member
     with RITA.but("Rita at Zuid", garage_id=ZUID).acting(database) as connection:
         assert one(connection, "select trade_name from public.garages") == "Garage Zuid"
         assert one(connection, "select count(*) from public.customers") == 1
-    change(database, "update public.memberships set deactivated_at = now() where user_id = %s", RITA.claims["sub"])
+    change(
+        database,
+        "update public.memberships set deactivated_at = now() where user_id = %s",
+        RITA.claims["sub"],
+    )
     assert hook(database, RITA) is None
 
 
 @pytest.mark.req("D1")
 @pytest.mark.parametrize("garage_id", [ZUID, "99999999-0000-4000-8000-000000000009"])
-def test_switching_to_a_foreign_garage_and_to_none_is_refused_alike(busy_database: Database, garage_id: str) -> None:
+def test_switching_to_a_foreign_garage_and_to_none_is_refused_alike(
+    busy_database: Database, garage_id: str
+) -> None:
     with RITA.acting(busy_database) as connection, refused("garage_not_found", 404):
         connection.execute("select public.switch_garage(%s)", (garage_id,))
 

@@ -12,12 +12,16 @@ from sql_tests.steps import denied
     ("login", "role"),
     [("worker", "worker"), ("edge", "edge"), ("authenticator", "service_role"), ("authenticator", "anon")],
 )
-def test_roles_without_table_rights_reach_no_tenant_table(busy_database: Database, login: str, role: str) -> None:
+def test_roles_without_table_rights_reach_no_tenant_table(
+    busy_database: Database, login: str, role: str
+) -> None:
     with busy_database.connect() as connection:
         tables = probes.tenant_tables(connection)
     with busy_database.connect(login, autocommit=True) as connection:
         connection.execute(f"set role {role}".encode())
-        assert connection.execute("select private.garage_id() as garage_id").fetchall() == [{"garage_id": None}]
+        assert connection.execute("select private.garage_id() as garage_id").fetchall() == [
+            {"garage_id": None}
+        ]
         for table in tables:
             for statement in (
                 f"select from {table.name}",

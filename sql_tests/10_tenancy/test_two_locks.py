@@ -58,7 +58,9 @@ def garages_seen(connection: Connection, actor: Actor, table: Table) -> set[str]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_no_broken_lock_shows_a_stranger_a_row(connection: Connection, tables: list[Table], mutant: str) -> None:
+def test_no_broken_lock_shows_a_stranger_a_row(
+    connection: Connection, tables: list[Table], mutant: str
+) -> None:
     for table in tables:
         connection.execute("savepoint whole")
         mutate(connection, table, mutant)
@@ -69,7 +71,9 @@ def test_no_broken_lock_shows_a_stranger_a_row(connection: Connection, tables: l
 
 
 @pytest.mark.parametrize("mutant", [name for name in MUTANTS if name != "the floor is gone"])
-def test_no_opened_policy_lets_a_stranger_write(connection: Connection, tables: list[Table], mutant: str) -> None:
+def test_no_opened_policy_lets_a_stranger_write(
+    connection: Connection, tables: list[Table], mutant: str
+) -> None:
     for table in tables[:-1]:
         connection.execute("savepoint whole")
         mutate(connection, table, mutant)

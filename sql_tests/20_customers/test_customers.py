@@ -16,7 +16,8 @@ def add(connection: Connection, **values: object) -> dict[str, object]:
     names = ", ".join(columns)
     places = ", ".join(["%s"] * len(columns))
     row = connection.execute(
-        f"insert into public.customers ({names}) values ({places}) returning *".encode(), list(columns.values())
+        f"insert into public.customers ({names}) values ({places}) returning *".encode(),
+        list(columns.values()),
     ).fetchone()
     assert row is not None
     return row
@@ -63,7 +64,9 @@ def test_a_mechanic_adds_no_customer_and_a_receptionist_does(busy_database: Data
 
 
 def test_belgian_vat_numbers_are_valid_as_the_reference_library_says(busy_database: Database) -> None:
-    candidates = [f"{base:08d}{check:02d}" for base in range(403_1700, 403_1720) for check in range(0, 100, 7)]
+    candidates = [
+        f"{base:08d}{check:02d}" for base in range(403_1700, 403_1720) for check in range(0, 100, 7)
+    ]
     candidates += [f"{base:08d}{97 - base % 97:02d}" for base in range(4_031_701, 20_000_000, 123_457)]
     with busy_database.connect() as connection:
         for number in candidates:
@@ -74,7 +77,9 @@ def test_belgian_vat_numbers_are_valid_as_the_reference_library_says(busy_databa
 
 def test_ibans_are_valid_as_the_reference_library_says(busy_database: Database) -> None:
     good = ["BE68539007547034", "BE71096123456769", "NL91ABNA0417164300", "FR1420041010050500013M02606"]
-    mangled = [iban[:at] + ("1" if iban[at] != "1" else "2") + iban[at + 1 :] for iban in good for at in range(2, 16)]
+    mangled = [
+        iban[:at] + ("1" if iban[at] != "1" else "2") + iban[at + 1 :] for iban in good for at in range(2, 16)
+    ]
     with busy_database.connect() as connection:
         for iban in [*good, *mangled, "BE6853900754703", "be68539007547034", "", "BE68 5390 0754 7034"]:
             expected = stdnum.iban.is_valid(iban, check_country=False) and iban.isalnum() and iban.isupper()

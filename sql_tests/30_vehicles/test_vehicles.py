@@ -7,7 +7,9 @@ from sql_tests.cast import CARLA, KAREL, MARC, NOORD
 from sql_tests.steps import one, refused
 
 
-def add(connection: Connection, vin: str | None, registered: str | None = None, garage_id: str = NOORD) -> str:
+def add(
+    connection: Connection, vin: str | None, registered: str | None = None, garage_id: str = NOORD
+) -> str:
     return str(
         one(
             connection,
@@ -63,7 +65,8 @@ def seen(database: Database, owner: object) -> tuple[list[str], list[int]]:
     with owner.actor.acting(database) as connection:  # type: ignore[attr-defined]
         cars = connection.execute("select id::text from portal.vehicles order by 1").fetchall()
         readings = connection.execute(
-            "select reading_km from portal.odometer_readings where vehicle_id = %s order by read_on", (CARLA.vehicle_id,)
+            "select reading_km from portal.odometer_readings where vehicle_id = %s order by read_on",
+            (CARLA.vehicle_id,),
         ).fetchall()
     return [row["id"] for row in cars], [row["reading_km"] for row in readings]
 
@@ -81,7 +84,8 @@ def test_a_sold_car_moves_to_its_new_owner_who_sees_no_readings_from_before(fres
     assert seen(fresh_database, KAREL) == ([KAREL.vehicle_id], [])
     with MARC.acting(fresh_database) as connection:
         connection.execute(
-            "update public.vehicle_ownerships set valid_to = date '2026-06-01' where vehicle_id = %s", (CARLA.vehicle_id,)
+            "update public.vehicle_ownerships set valid_to = date '2026-06-01' where vehicle_id = %s",
+            (CARLA.vehicle_id,),
         )
         connection.execute(
             "insert into public.vehicle_ownerships (garage_id, vehicle_id, customer_id, valid_from)"

@@ -15,7 +15,8 @@ RATES = (21, 12, 6, 0)
 LINE = st.tuples(
     st.just("Werk"),
     st.decimals("0.001", "100", places=3),
-    st.decimals("0", "2000", places=4) | st.integers(1, 20000).map(lambda n: Decimal(n) / 1000 + Decimal("0.0050")),
+    st.decimals("0", "2000", places=4)
+    | st.integers(1, 20000).map(lambda n: Decimal(n) / 1000 + Decimal("0.0050")),
     st.sampled_from(RATES),
 )
 
@@ -27,8 +28,15 @@ def rounded(amount: Decimal) -> Decimal:
 @pytest.mark.req("D7")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINE, min_size=1, max_size=6))
-@example(lines=[("Half cent up", Decimal(1), Decimal("95.1250"), 21), ("again", Decimal(1), Decimal("0.005"), 6)])
-@example(lines=[("VAT on half a cent", Decimal(1), Decimal("0.50"), 21), ("of two lines", Decimal(1), Decimal("0.50"), 21)])
+@example(
+    lines=[("Half cent up", Decimal(1), Decimal("95.1250"), 21), ("again", Decimal(1), Decimal("0.005"), 6)]
+)
+@example(
+    lines=[
+        ("VAT on half a cent", Decimal(1), Decimal("0.50"), 21),
+        ("of two lines", Decimal(1), Decimal("0.50"), 21),
+    ]
+)
 @example(lines=[("Per rate, not per line", Decimal(1), Decimal("0.07"), 21)] * 3)
 def test_totals_are_what_decimal_arithmetic_says(
     busy_database: Database, lines: list[tuple[str, Decimal, Decimal, int]]
@@ -41,7 +49,8 @@ def test_totals_are_what_decimal_arithmetic_says(
     with RITA.acting(busy_database) as connection:
         invoice = issue(connection, draft(connection, CARLA, lines))
         rows = connection.execute(
-            "select vat_rate, base, vat from public.invoice_vat_totals where invoice_id = %s", (invoice["id"],)
+            "select vat_rate, base, vat from public.invoice_vat_totals where invoice_id = %s",
+            (invoice["id"],),
         ).fetchall()
     assert {int(row["vat_rate"]): (row["base"], row["vat"]) for row in rows} == expected
     net = sum(base for base, _ in expected.values())

@@ -54,12 +54,20 @@ def test_a_wrong_line_is_refused(
             add_line(connection, NOORD, invoice_id, 3, *line)
         connection.execute("rollback to savepoint before")
         add_line(connection, NOORD, invoice_id, 3)
-        assert one(connection, "select count(*) from public.invoice_lines where invoice_id = %s", invoice_id) == 3
+        assert (
+            one(connection, "select count(*) from public.invoice_lines where invoice_id = %s", invoice_id)
+            == 3
+        )
 
 
 @pytest.mark.parametrize(
     "line",
-    [("Werk", 100_000, 1_000_000, 21), ("Werk", 10**10, 10, 21), ("Werk", 1, 10**9, 21), ("Werk", 1, 10, 100)],
+    [
+        ("Werk", 100_000, 1_000_000, 21),
+        ("Werk", 10**10, 10, 21),
+        ("Werk", 1, 10**9, 21),
+        ("Werk", 1, 10, 100),
+    ],
     ids=["product", "quantity", "price", "rate"],
 )
 def test_an_amount_past_what_a_column_holds_is_refused_with_a_code_of_ours(
@@ -73,7 +81,10 @@ def test_an_amount_past_what_a_column_holds_is_refused_with_a_code_of_ours(
 
 
 def refused_issue(
-    database: Database, code: str, lines: Sequence[tuple[str, object, object, object]] = LINES, values: str = "note = null"
+    database: Database,
+    code: str,
+    lines: Sequence[tuple[str, object, object, object]] = LINES,
+    values: str = "note = null",
 ) -> None:
     with RITA.acting(database) as connection:
         invoice_id = draft(connection, CARLA, lines)
@@ -82,7 +93,9 @@ def refused_issue(
         with refused(code):
             issue(connection, invoice_id)
         connection.execute("rollback to savepoint before")
-        draft_now = connection.execute("select * from public.invoices where id = %s", (invoice_id,)).fetchone()
+        draft_now = connection.execute(
+            "select * from public.invoices where id = %s", (invoice_id,)
+        ).fetchone()
     assert draft_now is not None and draft_now["status"] == "draft" and draft_now["number"] is None
 
 
@@ -98,7 +111,9 @@ def test_an_invoice_for_a_vehicle_needs_the_odometer(busy_database: Database) ->
     refused_issue(busy_database, "vin_and_odometer_required", values="odometer_km = null")
 
 
-def test_an_invoice_for_a_vehicle_needs_its_vin_and_one_over_the_counter_does_not(fresh_database: Database) -> None:
+def test_an_invoice_for_a_vehicle_needs_its_vin_and_one_over_the_counter_does_not(
+    fresh_database: Database,
+) -> None:
     with fresh_database.connect() as connection:
         connection.execute("update public.vehicles set vin = null")
     refused_issue(fresh_database, "vin_and_odometer_required")
@@ -138,7 +153,9 @@ def test_issuing_a_foreign_and_a_missing_invoice_is_refused_alike(busy_database:
     for invoice_id in (foreign, NOWHERE):
         with OTTO.acting(busy_database) as connection, pytest.raises(psycopg.Error) as caught:
             issue(connection, invoice_id)
-        answers.append((caught.value.sqlstate, str(caught.value.diag.message_primary), caught.value.diag.message_detail))
+        answers.append(
+            (caught.value.sqlstate, str(caught.value.diag.message_primary), caught.value.diag.message_detail)
+        )
     assert answers[0] == answers[1] == ("PT404", "This invoice does not exist", "invoice_not_found")
     with RITA.acting(busy_database) as connection:
         assert issue(connection, foreign)["status"] == "issued"

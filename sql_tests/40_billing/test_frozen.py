@@ -51,7 +51,9 @@ def test_a_draft_can_be_changed_and_deleted(busy_database: Database) -> None:
             assert connection.execute(statement.encode(), (invoice_of(connection, "draft"),)).rowcount > 0
 
 
-@pytest.mark.parametrize("statement", [CHANGES[0], CHANGES[4], CHANGES[5], CHANGES[6], CHANGES[8], CHANGES[12]])
+@pytest.mark.parametrize(
+    "statement", [CHANGES[0], CHANGES[4], CHANGES[5], CHANGES[6], CHANGES[8], CHANGES[12]]
+)
 def test_staff_are_told_why_an_issued_invoice_stays(busy_database: Database, statement: str) -> None:
     with RITA.acting(busy_database) as connection, refused("invoice_is_issued", 409):
         connection.execute(statement.encode(), (invoice_of(connection, "issued"),))
@@ -72,14 +74,25 @@ def test_a_line_cannot_be_moved_from_a_draft_to_an_issued_invoice(busy_database:
 
 
 @pytest.mark.parametrize(
-    "column", ["number", "invoice_number", "issued_at", "snapshot", "gross_total", "structured_communication", "series"]
+    "column",
+    [
+        "number",
+        "invoice_number",
+        "issued_at",
+        "snapshot",
+        "gross_total",
+        "structured_communication",
+        "series",
+    ],
 )
 def test_nobody_writes_a_number_a_total_or_a_snapshot_by_hand(busy_database: Database, column: str) -> None:
     with RITA.acting(busy_database) as connection, denied():
         connection.execute(f"update public.invoices set {column} = null where status = 'draft'".encode())
 
 
-def test_a_line_added_while_the_invoice_is_being_issued_waits_and_is_refused(fresh_database: Database) -> None:
+def test_a_line_added_while_the_invoice_is_being_issued_waits_and_is_refused(
+    fresh_database: Database,
+) -> None:
     with RITA.acting(fresh_database) as connection:
         invoice_id = draft(connection, CARLA)
         connection.commit()

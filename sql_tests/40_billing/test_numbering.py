@@ -26,7 +26,9 @@ def issue_some(database: Database, seed: int) -> int:
     return kept
 
 
-def test_numbers_have_no_gap_and_no_double_under_eight_issuers_with_rollbacks(fresh_database: Database) -> None:
+def test_numbers_have_no_gap_and_no_double_under_eight_issuers_with_rollbacks(
+    fresh_database: Database,
+) -> None:
     with ThreadPoolExecutor(8) as pool:
         kept = sum(pool.map(lambda seed: issue_some(fresh_database, seed), range(8)))
     with fresh_database.connect() as connection:
@@ -62,7 +64,10 @@ def test_an_invoice_issued_twice_at_the_same_time_gets_one_number(fresh_database
     with ThreadPoolExecutor(4) as pool:
         outcomes = sorted(pool.map(try_to_issue, range(4)))
     assert outcomes == [*["invoice_already_issued"] * 3, "issued"]
-    assert look(fresh_database, "select sum(last_number) from public.invoice_series where garage_id = %s", NOORD) == 1
+    assert (
+        look(fresh_database, "select sum(last_number) from public.invoice_series where garage_id = %s", NOORD)
+        == 1
+    )
 
 
 def test_a_structured_communication_is_valid_as_the_reference_library_says(busy_database: Database) -> None:

@@ -67,7 +67,9 @@ def show_again(database: Database, queue: str) -> None:
 
 def outcomes(database: Database) -> list[str]:
     with database.connect() as connection:
-        rows = connection.execute("select outcome from public.delivery_attempts order by finished_at").fetchall()
+        rows = connection.execute(
+            "select outcome from public.delivery_attempts order by finished_at"
+        ).fetchall()
     return [row["outcome"] for row in rows]
 
 
@@ -316,7 +318,10 @@ def test_only_a_worker_claims(busy_database: Database, login: str) -> None:
 
 def test_housekeeping_removes_what_is_old_and_nothing_else(database: Database) -> None:
     issued_invoice(database, RITA, CARLA)
-    change(database, "insert into private.wakeups (queue, created_at) values ('send', now() - interval '2 hours')")
+    change(
+        database,
+        "insert into private.wakeups (queue, created_at) values ('send', now() - interval '2 hours')",
+    )
     with database.connect("worker") as connection:
         assert one(connection, "select private.housekeep()")["wakeups"] == 1
         connection.commit()

@@ -44,7 +44,9 @@ def test_a_grant_shows_one_file_with_its_nonce_and_is_logged(database: Database,
     assert files(database, CARLA, session["session_id"], "guessed") == []
     assert files(database, CARLA, session["session_id"], nonce) == [answer["path"]]
     with OLGA.acting(database) as connection:
-        logged = "select actor from public.access_entries where event = 'document_link_issued' and subject_id = %s"
+        logged = (
+            "select actor from public.access_entries where event = 'document_link_issued' and subject_id = %s"
+        )
         assert one(connection, logged, invoice["id"]) == f"customer:{CARLA.account_id}"
 
 
@@ -65,7 +67,9 @@ def test_a_revoked_session_opens_no_file_and_gets_no_grant(database: Database, i
     session, _ = sign_in(database, CARLA)
     nonce = f"nonce of {invoice['id']}"
     grant_document(database, CARLA, session["session_id"], invoice["id"], nonce)
-    change(database, "update public.portal_sessions set revoked_at = now() where id = %s", session["session_id"])
+    change(
+        database, "update public.portal_sessions set revoked_at = now() where id = %s", session["session_id"]
+    )
     assert files(database, CARLA, session["session_id"], nonce) == []
     again = grant_document(database, CARLA, session["session_id"], invoice["id"], "another nonce")
     assert again == {"error": "session_ended"}
@@ -78,8 +82,12 @@ def test_foreign_missing_and_draft_invoices_are_not_found_alike(database: Databa
         assert grant_document(database, customer, session["session_id"], invoice["id"], "no") == missing
         assert grant_document(database, customer, session["session_id"], NOWHERE, "no") == missing
     session, _ = sign_in(database, CARLA)
-    assert grant_document(database, KAREL, session["session_id"], invoice["id"], "no") == {"error": "session_ended"}
-    assert "path" in grant_document(database, CARLA, session["session_id"], invoice["id"], f"yes {invoice['id']}")
+    assert grant_document(database, KAREL, session["session_id"], invoice["id"], "no") == {
+        "error": "session_ended"
+    }
+    assert "path" in grant_document(
+        database, CARLA, session["session_id"], invoice["id"], f"yes {invoice['id']}"
+    )
 
 
 @pytest.mark.req("D2")
@@ -87,7 +95,10 @@ def test_foreign_missing_and_draft_invoices_are_not_found_alike(database: Databa
 def test_no_link_is_given_while_the_module_is_closed(database: Database, invoice: Row, module: str) -> None:
     session, _ = sign_in(database, CARLA)
     change(
-        database, "update public.garage_modules set is_enabled = false where garage_id = %s and module = %s", NOORD, module
+        database,
+        "update public.garage_modules set is_enabled = false where garage_id = %s and module = %s",
+        NOORD,
+        module,
     )
     answer = grant_document(database, CARLA, session["session_id"], invoice["id"], "no")
     assert answer == {"error": "document_not_found"}

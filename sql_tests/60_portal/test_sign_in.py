@@ -39,7 +39,9 @@ def pass_time(database: Database, minutes: int) -> None:
     )
 
 
-@pytest.mark.parametrize("other", [{}, {"device_id": "a stranger's"}, UNKNOWN], ids=["known", "stranger", "unknown"])
+@pytest.mark.parametrize(
+    "other", [{}, {"device_id": "a stranger's"}, UNKNOWN], ids=["known", "stranger", "unknown"]
+)
 def test_five_tries_then_locked_for_everybody_alike(database: Database, other: dict[str, object]) -> None:
     assert allowed(database, 8, **other) == [True] * 5 + [False] * 3
     assert 890 < reserve(database, CARLA, **other)["retry_after_seconds"] <= 900
@@ -169,7 +171,8 @@ def test_every_attempt_is_in_the_access_log_that_the_garage_reads(database: Data
     complete(database, reserve(database, CARLA), "x", is_ok=True)
     with OLGA.acting(database) as connection:
         rows = connection.execute(
-            "select event, actor, host(client_ip) as ip from public.access_entries where id > %s order by id", (before,)
+            "select event, actor, host(client_ip) as ip from public.access_entries where id > %s order by id",
+            (before,),
         ).fetchall()
     who = f"customer:{CARLA.account_id}"
     assert [(row["event"], row["actor"]) for row in rows] == [
@@ -182,7 +185,9 @@ def test_every_attempt_is_in_the_access_log_that_the_garage_reads(database: Data
 
 
 @pytest.mark.req("P3")
-@pytest.mark.parametrize("table", ["portal_credentials", "portal_pins", "portal_refresh_tokens", "login_attempts"])
+@pytest.mark.parametrize(
+    "table", ["portal_credentials", "portal_pins", "portal_refresh_tokens", "login_attempts"]
+)
 def test_secrets_are_open_to_no_role(busy_database: Database, table: str) -> None:
     for actor in (OLGA, CARLA.actor):
         with actor.acting(busy_database) as connection, denied():

@@ -86,10 +86,11 @@ security definer -- read_at is a column no member may write for itself
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    garage uuid := private.require('conversations.write');
     marked int;
 begin
     update public.messages m set read_at = now()
-     where m.garage_id = private.require('conversations.write')
+     where m.garage_id = garage
        and m.conversation_id = mark_conversation_read.conversation_id
        and m.sender = 'customer' and m.read_at is null;
     get diagnostics marked = row_count;

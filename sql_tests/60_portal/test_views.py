@@ -1,0 +1,196 @@
+"""A customer reads their own: nothing of other customers, no drafts, nothing meant for the garage alone."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from devstack.testing import Connection, Database
+from sql_tests import probes
+from sql_tests.cast import ANON, CARLA, CARLA_AT_ZUID, CUSTOMERS, KAREL, NOORD, OLGA, Actor, Customer
+from sql_tests.steps import denied, one
+
+# What belongs to a customer, asked of the tables by their owner.
+TRUTH = {
+    "garage": "select id::text from public.garages where id = %(garage)s",
+    "profile": "select id::text from public.customers where id = %(customer)s",
+    "vehicles": "select vehicle_id::text from public.vehicle_ownerships where customer_id = %(customer)s",
+    "odometer_readings": """select r.id::text from public.odometer_readings r
+        join public.vehicle_ownerships o using (vehicle_id) where o.customer_id = %(customer)s""",
+    "invoices": """select id::text from public.invoices
+        where customer_id = %(customer)s and issued_at is not null""",
+    "invoice_lines": """select l.id::text from public.invoice_lines l join public.invoices i on i.id = l.invoice_id
+        where i.customer_id = %(customer)s and i.issued_at is not null""",
+    "invoice_vat_totals": """select t.invoice_id || ' ' || t.vat_rate from public.invoice_vat_totals t
+        join public.invoices i on i.id = t.invoice_id where i.customer_id = %(customer)s""",
+    "conversations": "select id::text from public.conversations where customer_id = %(customer)s",
+    "messages": """select m.id::text from public.messages m join public.conversations c
+        on c.id = m.conversation_id where c.customer_id = %(customer)s""",
+}
+KEYS = {"invoice_vat_totals": "invoice_id || ' ' || vat_rate"}
+HIDDEN = (
+    "garage.payment_days",
+    "garage.time_zone",
+    "garage.logo_sha256",
+    "profile.archived_at",
+    "profile.created_at",
+    "vehicles.created_at",
+    "odometer_readings.source",
+    "invoices.internal_note",
+    "invoices.snapshot",
+    "invoices.status",
+    "invoices.issued_by",
+    "invoices.number",
+    "conversations.customer_id",
+    "messages.author_user_id",
+)
+SALE = """
+update public.vehicle_ownerships set valid_to = current_date - 10 where vehicle_id = %(vehicle)s;
+insert into public.vehicle_ownerships (garage_id, vehicle_id, customer_id, valid_from)
+values (%(garage)s, %(vehicle)s, %(buyer)s, current_date - 10);
+insert into public.odometer_readings (garage_id, vehicle_id, reading_km, read_on)
+values (%(garage)s, %(vehicle)s, 101, current_date - 11), (%(garage)s, %(vehicle)s, 102, current_date - 10),
+       (%(garage)s, %(vehicle)s, 103, current_date), (%(garage)s, %(vehicle)s, 100, date '2000-01-01');
+"""
+
+
+@pytest.fixture
+def connection(busy_database: Database) -> Iterator[Connection]:
+    with busy_database.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def listed(connection: Connection, query: str, **values: object) -> set[object]:
+    return {next(iter(row.values())) for row in connection.execute(query.encode(), values)}
+
+
+def shown(connection: Connection, actor: Actor, view: str, column: str = "id::text") -> set[object]:
+    with probes.acting(connection, actor):
+        return listed(connection, f"select {KEYS.get(view, column)} from portal.{view}")
+
+
+@pytest.mark.req("P9", "P10", "P11", "P12")
+@pytest.mark.parametrize("view", TRUTH)
+def test_a_customer_sees_all_of_their_own_and_nothing_else(connection: Connection, view: str) -> None:
+    found = []
+    for customer in CUSTOMERS:
+        own = listed(connection, TRUTH[view], customer=customer.customer_id, garage=customer.garage_id)
+        assert own and shown(connection, customer.actor, view) == own
+        found.append(own)
+    if view != "garage":
+        assert found[0].isdisjoint(found[1])
+    assert found[0].isdisjoint(found[2])
+
+
+def test_the_views_are_all_there_are(connection: Connection) -> None:
+    views = "select relname::text from pg_class where relnamespace = 'portal'::regnamespace and relkind = 'v'"
+    assert listed(connection, views) == set(TRUTH)
+
+
+@pytest.mark.req("P9")
+@pytest.mark.parametrize("view", TRUTH)
+def test_staff_strangers_and_operators_cannot_name_the_portals_views(
+    connection: Connection, view: str
+) -> None:
+    assert shown(connection, CARLA.actor, view)
+    for actor in (OLGA, ANON, Actor("service_role", {"role": "service_role"})):
+        with denied():
+            shown(connection, actor, view)
+        connection.rollback()
+
+
+@pytest.mark.req("P11")
+def test_drafts_are_invisible_with_their_lines_and_totals(connection: Connection) -> None:
+    drafts = "select count(*) from public.invoices where customer_id = %s and issued_at is null"
+    assert one(connection, drafts, CARLA.customer_id) > 0
+    with probes.acting(connection, CARLA.actor):
+        assert one(connection, "select count(*) from portal.invoices where invoice_number is null") == 0
+        orphans = "select count(*) from portal.invoice_lines where invoice_id not in (select id from portal.invoices)"
+        assert one(connection, orphans) == 0
+
+
+@pytest.mark.req("P9", "P11")
+@pytest.mark.parametrize("column", HIDDEN)
+def test_hidden_columns_answer_like_invented_ones(connection: Connection, column: str) -> None:
+    view, _, name = column.partition(".")
+    said = []
+    for asked in (name, "invented"):
+        for query in (f"select {asked} from portal.{view}", f"select 1 from portal.{view} order by {asked}"):
+            with (
+                pytest.raises(psycopg.errors.UndefinedColumn) as caught,
+                probes.acting(connection, CARLA.actor),
+            ):
+                connection.execute(query.encode())
+            said.append((caught.value.diag.message_primary or "").replace(asked, "…"))
+    assert set(said) == {'column "…" does not exist'}
+
+
+@pytest.mark.req("P11")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select internal_note from public.invoices",
+        "select snapshot from public.invoices",
+        "select * from public.invoices",
+        "select author_user_id from public.messages",
+        "select i from public.invoices i",
+    ],
+)
+def test_the_tables_behind_the_views_are_closed(busy_database: Database, query: str) -> None:
+    with CARLA.actor.acting(busy_database) as connection:
+        assert one(connection, "select count(*) from portal.invoices") > 0
+        with denied():
+            connection.execute(query.encode())
+
+
+@pytest.mark.req("P10")
+def test_a_sold_car_is_no_longer_the_sellers_and_each_sees_readings_of_their_own_time(
+    connection: Connection,
+) -> None:
+    invoices = shown(connection, CARLA.actor, "invoices")
+    assert shown(connection, CARLA.actor, "vehicles") == {CARLA.vehicle_id}
+    assert shown(connection, KAREL.actor, "vehicles") == {KAREL.vehicle_id}
+    for statement in SALE.strip().split(";\n"):
+        values = {"vehicle": CARLA.vehicle_id, "garage": NOORD, "buyer": KAREL.customer_id}
+        connection.execute(statement.encode(), values)
+    assert shown(connection, CARLA.actor, "vehicles") == set()
+    assert shown(connection, KAREL.actor, "vehicles") == {KAREL.vehicle_id, CARLA.vehicle_id}
+    assert readings(connection, CARLA) == {101}
+    assert readings(connection, KAREL) == {102, 103}
+    assert shown(connection, CARLA.actor, "invoices") == invoices
+    assert shown(connection, KAREL.actor, "invoices").isdisjoint(invoices)
+
+
+def readings(connection: Connection, customer: Customer) -> set[int]:
+    """Those of the test's own readings that a customer sees."""
+    with probes.acting(connection, customer.actor):
+        query = "select reading_km from portal.odometer_readings where vehicle_id = %(vehicle)s and reading_km < 1000"
+        return {int(str(km)) for km in listed(connection, query, vehicle=CARLA.vehicle_id)}
+
+
+@pytest.mark.req("P10")
+def test_a_car_bought_tomorrow_is_not_yet_the_buyers(connection: Connection) -> None:
+    statement = "update public.vehicle_ownerships set valid_from = current_date + %s where vehicle_id = %s"
+    connection.execute(statement.encode(), (1, CARLA.vehicle_id))
+    assert shown(connection, CARLA.actor, "vehicles") == set()
+    connection.execute(statement.encode(), (0, CARLA.vehicle_id))
+    assert shown(connection, CARLA.actor, "vehicles") == {CARLA.vehicle_id}
+
+
+@pytest.mark.req("P11", "P12")
+@pytest.mark.parametrize(
+    ("module", "closed"),
+    [
+        ("invoicing", {"invoices", "invoice_lines", "invoice_vat_totals"}),
+        ("conversations", {"conversations", "messages"}),
+        ("push", set()),
+    ],
+)
+def test_a_switched_off_module_closes_its_views_and_no_others(
+    connection: Connection, module: str, closed: set[str]
+) -> None:
+    switch = "update public.garage_modules set is_enabled = false where garage_id = %s and module = %s"
+    connection.execute(switch.encode(), (NOORD, module))
+    assert {view for view in TRUTH if not shown(connection, CARLA.actor, view)} == closed
+    assert all(shown(connection, CARLA_AT_ZUID.actor, view) for view in TRUTH)
