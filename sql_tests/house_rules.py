@@ -36,7 +36,8 @@ def _listed(values: tuple[str, ...]) -> str:
 # What the rules speak of: `ours` are all tables, `tenant` those of a garage, with the column that says so.
 WORDS = f"""
 with ours as (
-    select c.oid::regclass::text as name, n.nspname, c.* from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    select c.oid::regclass::text as name, n.nspname, c.*
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where n.nspname in ('public', 'portal', 'private', 'audit') and c.relkind in ('r', 'p')
 ), tenant as (
     select o.*, case o.name when 'public.garages' then 'id' else 'garage_id' end as tenant_column
@@ -108,7 +109,8 @@ TABLES = (
         "every tenant table has an index that starts with the garage",
         """select name from tenant where not exists (select from pg_index i
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-            where i.indrelid = tenant.oid and a.attname = tenant_column and i.indisvalid and i.indpred is null)""",
+            where i.indrelid = tenant.oid and a.attname = tenant_column
+              and i.indisvalid and i.indpred is null)""",
         "drop index audit.entries_garage_row_idx, audit.entries_garage_occurred_at_idx",
     ),
     Rule(
@@ -147,7 +149,8 @@ TABLES = (
     Rule(
         "no column could hold biometric data",
         f"""select o.name || '.' || a.attname from ours o join pg_attribute a on a.attrelid = o.oid
-            where a.attnum > 0 and a.attname ~* '(biometr|(^|_)(finger|face|facial|iris|retina|palm|voice|touch_?id))'
+            where a.attnum > 0
+              and a.attname ~* '(biometr|(^|_)(finger|face|facial|iris|retina|palm|voice|touch_?id))'
               and o.name || '.' || a.attname not in ({_listed(NOT_BIOMETRIC)})""",
         "alter table public.portal_devices add column face_template bytea",
     ),
@@ -169,12 +172,14 @@ POLICIES = (
         "a permissive policy compares the garage with one scalar sub-select",
         rf"""select name, polname from policies p, unnest(array[reads, writes]) as shape
             where polname <> 'tenant_floor' and name not like 'storage.%' and shape is not null
-              and (shape !~ '^\(?\((garage_id|id) = \( SELECT {HELPER}\)\)( AND .*)?\)?$' or shape ~ ' OR ')""",
+              and (shape !~ '^\(?\((garage_id|id) = \( SELECT {HELPER}\)\)( AND .*)?\)?$'
+                   or shape ~ ' OR ')""",
         "create policy select_all on public.vehicles for select to authenticated using (true)",
     ),
     Rule(
         "no policy reads claims by itself",
-        """select name, polname from policies where concat(reads, writes) ~ '(current_setting|metadata|jwt)'""",
+        """select name, polname from policies
+            where concat(reads, writes) ~ '(current_setting|metadata|jwt)'""",
         "create policy select_all on public.vehicles for select to authenticated using"
         " (garage_id::text = current_setting('request.jwt.claims'))",
     ),
@@ -188,32 +193,39 @@ POLICIES = (
 FUNCTIONS = (
     Rule(
         "no function in an exposed schema runs with its owner's rights",
-        "select name from routines where prosecdef and pronamespace::regnamespace::text in ('public', 'portal')",
+        """select name from routines
+            where prosecdef and pronamespace::regnamespace::text in ('public', 'portal')""",
         "alter function public.issue_invoice security definer",
     ),
     Rule(
         "every function fixes its search path",
-        """select name from routines where not coalesce(proconfig @> array['search_path=pg_catalog, pg_temp'], false)""",
+        """select name from routines
+            where not coalesce(proconfig @> array['search_path=pg_catalog, pg_temp'], false)""",
         "alter function private.has_module reset search_path",
     ),
     Rule(
         "what runs with its owner's rights is owned by a role that row-level security does not stop",
-        """select r.name from routines r join pg_roles o on o.oid = r.proowner where r.prosecdef and not o.rolbypassrls
-            union all select t.name from tenant t join pg_roles o on o.oid = t.relowner where not o.rolbypassrls""",
+        """select r.name from routines r join pg_roles o on o.oid = r.proowner
+            where r.prosecdef and not o.rolbypassrls
+            union all select t.name from tenant t join pg_roles o on o.oid = t.relowner
+            where not o.rolbypassrls""",
         "grant worker to postgres; grant create on schema private to worker;"
         " alter function private.has_module owner to worker",
     ),
     Rule(
         "views ask with the rights of who looks",
-        """select oid::regclass from pg_class where relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
-            and (relkind = 'm' or (relkind = 'v' and not coalesce(reloptions && array['security_invoker=on', 'security_invoker=true'], false)))""",
+        """select oid::regclass from pg_class
+            where relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+              and (relkind = 'm' or (relkind = 'v' and not coalesce(
+                   reloptions && array['security_invoker=on', 'security_invoker=true'], false)))""",
         "alter view portal.invoices reset (security_invoker)",
     ),
     Rule(
         "views and calls of an exposed schema are explained",
         """select name from routines where pronamespace::regnamespace::text in ('public', 'portal')
               and obj_description(oid, 'pg_proc') is null
-            union all select oid::regclass::text from pg_class where relkind = 'v' and obj_description(oid) is null
+            union all select oid::regclass::text from pg_class
+            where relkind = 'v' and obj_description(oid) is null
               and relnamespace::regnamespace::text in ('public', 'portal')""",
         "comment on view portal.invoices is null",
     ),
@@ -227,7 +239,8 @@ GRANTS = (
     Rule(
         "anon and everybody may execute only what every request needs",
         f"""select name from routines cross join aclexplode(coalesce(proacl, acldefault('f', proowner))) acl
-            where (acl.grantee = 0 or acl.grantee = 'anon'::regrole) and name not in ({_listed(GRANTS_TO_ANON)})""",
+            where (acl.grantee = 0 or acl.grantee = 'anon'::regrole)
+              and name not in ({_listed(GRANTS_TO_ANON)})""",
         "grant execute on function private.has_module to public",
     ),
     Rule(
@@ -260,7 +273,8 @@ GRANTS = (
     ),
     Rule(
         "nobody can name the queue's schema",
-        f"""select rolname from pg_roles where rolname in ('anon', 'authenticated', 'portal', 'service_role', 'worker', 'edge')
+        f"""select rolname from pg_roles
+            where (rolname in {API_ROLES} or rolname in {SERVICE_ROLES})
               and has_schema_privilege(rolname, 'pgmq', 'usage')""",
         "grant usage on schema pgmq to worker",
     ),
@@ -274,7 +288,7 @@ GRANTS = (
 TRIGGERS = (
     Rule(
         "every tenant table in public is audited on every verb",
-        """select name, verb from tenant cross join unnest(array['insert', 'update', 'delete', 'truncate']) as verb
+        """select name, verb from tenant, unnest(array['insert', 'update', 'delete', 'truncate']) as verb
             where nspname = 'public' and not exists (select from pg_trigger t
                 where t.tgrelid = tenant.oid and t.tgname = '_800_audit_' || verb)""",
         "drop trigger _800_audit_update on public.vehicles",

@@ -10,26 +10,31 @@ NOT_OURS = "('pg_catalog', 'information_schema', 'pg_toast', 'pgmq', 'supabase_m
 
 CATALOGUE = f"""
 select 'table' as kind, c.oid::regclass::text as name,
-       jsonb_build_object('rls', c.relrowsecurity, 'force', c.relforcerowsecurity, 'options', c.reloptions)::text as state
-  from pg_class c where c.relkind in ('r', 'p', 'v') and c.relnamespace::regnamespace::text not in {NOT_OURS}
+       concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity, c.reloptions) as state
+  from pg_class c
+ where c.relkind in ('r', 'p', 'v') and c.relnamespace::regnamespace::text not in {NOT_OURS}
 union all
-select 'grant', c.oid::regclass::text, concat_ws(' ', acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
-  from pg_class c cross join aclexplode(c.relacl) acl where c.relnamespace::regnamespace::text not in {NOT_OURS}
+select 'grant', c.oid::regclass::text,
+       concat_ws(' ', acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
+  from pg_class c cross join aclexplode(c.relacl) acl
+ where c.relnamespace::regnamespace::text not in {NOT_OURS}
 union all
 select 'column grant', a.attrelid::regclass || '.' || a.attname,
        concat_ws(' ', acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
   from pg_attribute a cross join aclexplode(a.attacl) acl
  where a.attrelid in (select oid from pg_class where relnamespace::regnamespace::text not in {NOT_OURS})
 union all
-select 'policy', polrelid::regclass || '.' || polname, concat_ws(' ', polcmd, polpermissive, polroles::regrole[],
-       pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), obj_description(oid, 'pg_policy'))
+select 'policy', polrelid::regclass || '.' || polname, concat_ws(' ', polcmd, polpermissive,
+       polroles::regrole[], pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid),
+       obj_description(oid, 'pg_policy'))
   from pg_policy
 union all
 select 'trigger', tgrelid::regclass || '.' || tgname, tgenabled::text || ' ' || pg_get_triggerdef(oid)
   from pg_trigger where not tgisinternal
 union all
-select 'function', oid::regprocedure::text, concat_ws(' ', proowner::regrole, prosecdef, provolatile, proconfig, prosrc,
-       (select array_agg(concat_ws('=', grantee::regrole, privilege_type) order by 1) from aclexplode(proacl)))
+select 'function', oid::regprocedure::text, concat_ws(' ', proowner::regrole, prosecdef, provolatile,
+       proconfig, prosrc, (select array_agg(concat_ws('=', grantee::regrole, privilege_type) order by 1)
+                             from aclexplode(proacl)))
   from pg_proc where pronamespace::regnamespace::text not in {NOT_OURS}
 union all
 select 'comment', objoid::regclass || '.' || objsubid, description

@@ -5,9 +5,11 @@ import pytest
 from devstack.testing import Database
 
 QUERY = """
-select concat_ws(' ', case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end, p.oid::regprocedure)
+select concat_ws(' ', case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end,
+           p.oid::regprocedure)
   from pg_proc p cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) acl
- where p.pronamespace::regnamespace::text in ('public', 'portal', 'private', 'audit') and acl.grantee <> p.proowner
+ where p.pronamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+   and acl.grantee <> p.proowner
  order by 1
 """
 FROZEN = """

@@ -81,7 +81,7 @@ def strangers_to(garage_id: str | None) -> list[str]:
 def test_every_tenant_table_has_rows_of_both_garages(connection: Connection, tables: list[Table]) -> None:
     assert len(tables) >= 28
     for table in tables:
-        query = f"select array_agg(distinct {table.tenant}::text order by {table.tenant}::text) as g from {table.name}"
+        query = f"select array_agg(distinct {table.tenant}::text) as g from {table.name}"
         row = connection.execute(query.encode()).fetchone()
         assert row is not None
         assert {NOORD, ZUID} <= set(row["g"] or []), table.name

@@ -79,7 +79,8 @@ def test_a_deactivated_member_is_refused_on_the_next_statement(database: Databas
         "update public.memberships set role = 'owner'",
         "update public.memberships set deactivated_at = null",
         "delete from public.memberships where role = 'owner'",
-        "insert into public.membership_permissions select garage_id, id, 'audit.read', true from public.memberships",
+        "insert into public.membership_permissions"
+        " select garage_id, id, 'audit.read', true from public.memberships",
         "update public.membership_permissions set is_granted = true",
         "insert into private.role_permissions values ('receptionist', 'audit.read')",
     ],

@@ -16,9 +16,11 @@ FILES = Table("storage.objects", "storage", "objects", "split_part(name, '/', 1)
 MUTANTS = {
     "the policies that are there say true": """
         do $$ declare p record; begin
-            for p in select polname, polcmd from pg_policy where polrelid = '{0}'::regclass and polpermissive loop
+            for p in select polname, polcmd from pg_policy
+                      where polrelid = '{0}'::regclass and polpermissive loop
                 execute format('alter policy %I on {0} %s', p.polname, case p.polcmd
-                    when 'a' then 'with check (true)' when 'w' then 'using (true) with check (true)' else 'using (true)' end);
+                    when 'a' then 'with check (true)' when 'w' then 'using (true) with check (true)'
+                    else 'using (true)' end);
             end loop;
         end $$""",
     "another policy opens everything to everybody": """

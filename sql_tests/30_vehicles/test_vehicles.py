@@ -74,7 +74,8 @@ def seen(database: Database, owner: object) -> tuple[list[str], list[int]]:
 @pytest.mark.req("P10", "D5")
 def test_a_sold_car_moves_to_its_new_owner_who_sees_no_readings_from_before(fresh_database: Database) -> None:
     session = (
-        "insert into public.portal_sessions (id, garage_id, account_id, device_id, idle_expires_at, expires_at)"
+        "insert into public.portal_sessions"
+        " (id, garage_id, account_id, device_id, idle_expires_at, expires_at)"
         " values (%s, %s, %s, %s, now() + interval '1 hour', now() + interval '1 hour')"
     )
     with fresh_database.connect() as connection:

@@ -72,10 +72,10 @@ def test_the_snapshot_says_everything_the_document_needs(busy_database: Database
         "odometer_km": 84512,
     }
     assert snapshot["lines"] == [
-        {"position": 1, "description": "Onderhoud", "quantity": "1.000", "unit_price": "95.1250", "vat_rate": "21.00",
-         "net_amount": "95.13"},
-        {"position": 2, "description": "Waterpomp", "quantity": "2.000", "unit_price": "10.0050", "vat_rate": "6.00",
-         "net_amount": "20.01"},
+        {"position": 1, "description": "Onderhoud", "quantity": "1.000", "unit_price": "95.1250",
+         "vat_rate": "21.00", "net_amount": "95.13"},
+        {"position": 2, "description": "Waterpomp", "quantity": "2.000", "unit_price": "10.0050",
+         "vat_rate": "6.00", "net_amount": "20.01"},
     ]  # fmt: skip
     assert snapshot["vat"] == [
         {"rate": "21.00", "base": "95.13", "vat": "19.98"},

@@ -68,7 +68,8 @@ def test_truncate_is_refused_to_the_owner(busy_database: Database, table: str) -
 def test_a_line_cannot_be_moved_from_a_draft_to_an_issued_invoice(busy_database: Database) -> None:
     with busy_database.connect() as connection, refused("invoice_is_issued", 409):
         connection.execute(
-            "update public.invoice_lines set invoice_id = %s, position = 50 where invoice_id = %s and position = 1",
+            "update public.invoice_lines set invoice_id = %s, position = 50"
+            " where invoice_id = %s and position = 1",
             (invoice_of(connection, "issued"), invoice_of(connection, "draft")),
         )
 
@@ -130,7 +131,10 @@ def test_an_issue_waits_for_a_line_being_added_and_counts_it(fresh_database: Dat
 
 def wait_until_blocked(database: Database) -> None:
     """Until a session of this database waits for another's lock."""
-    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    waiting = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
     with database.connect(autocommit=True) as connection:
         for _ in range(500):
             if one(connection, waiting):

@@ -33,7 +33,8 @@ def test_numbers_have_no_gap_and_no_double_under_eight_issuers_with_rollbacks(
         kept = sum(pool.map(lambda seed: issue_some(fresh_database, seed), range(8)))
     with fresh_database.connect() as connection:
         rows = connection.execute(
-            "select number, invoice_number, year from public.invoices where issued_at is not null order by number"
+            "select number, invoice_number, year from public.invoices"
+            " where issued_at is not null order by number"
         ).fetchall()
     assert 0 < kept < 40
     assert [row["number"] for row in rows] == list(range(1, kept + 1))

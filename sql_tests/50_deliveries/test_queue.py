@@ -268,7 +268,8 @@ def test_what_a_message_points_at_may_be_gone_or_odd(database: Database) -> None
 def test_claims_of_two_workers_never_overlap(database: Database) -> None:
     with RITA.acting(database) as connection:
         connection.execute(
-            "insert into public.invoices (garage_id, customer_id, note) select %s, %s, 'bulk' from generate_series(1, 40)",
+            "insert into public.invoices (garage_id, customer_id, note)"
+            " select %s, %s, 'bulk' from generate_series(1, 40)",
             (NOORD, KAREL.customer_id),
         )
         connection.commit()

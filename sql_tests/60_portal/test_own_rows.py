@@ -13,14 +13,16 @@ TRUTH = {
     "vehicles": "select vehicle_id::text from public.vehicle_ownerships where customer_id = %(customer)s",
     "odometer_readings": "select r.id::text from public.odometer_readings r join public.vehicle_ownerships o"
     " on o.vehicle_id = r.vehicle_id where o.customer_id = %(customer)s",
-    "invoices": "select id::text from public.invoices where customer_id = %(customer)s and issued_at is not null",
-    "invoice_lines": "select l.id::text from public.invoice_lines l join public.invoices i on i.id = l.invoice_id"
+    "invoices": "select id::text from public.invoices"
+    " where customer_id = %(customer)s and issued_at is not null",
+    "invoice_lines": "select l.id::text from public.invoice_lines l"
+    " join public.invoices i on i.id = l.invoice_id"
     " where i.customer_id = %(customer)s and i.issued_at is not null",
     "invoice_vat_totals": "select t.invoice_id::text from public.invoice_vat_totals t"
     " join public.invoices i on i.id = t.invoice_id where i.customer_id = %(customer)s",
     "conversations": "select id::text from public.conversations where customer_id = %(customer)s",
-    "messages": "select m.id::text from public.messages m join public.conversations c on c.id = m.conversation_id"
-    " where c.customer_id = %(customer)s",
+    "messages": "select m.id::text from public.messages m"
+    " join public.conversations c on c.id = m.conversation_id where c.customer_id = %(customer)s",
 }
 KEYS = {"invoice_vat_totals": "invoice_id"}
 by_customer = pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda customer: str(customer.number))

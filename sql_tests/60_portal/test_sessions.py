@@ -1,293 +1,178 @@
-"""Refresh tokens are spent once, and whatever ends a session ends it at the next statement."""
+"""Sessions: refresh, limits and revocation, each obeyed by the next statement."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from uuid import uuid4
 
 import pytest
 
-from devstack.testing import Connection, Database
-from sql_tests import probes
-from sql_tests.cast import CARLA, KAREL, NOORD, OTTO, RITA, Actor, Customer
-from sql_tests.steps import (
-    Row,
-    change,
-    digest,
-    edge,
-    grant_document,
-    look,
-    one,
-    refresh,
-    refused,
-    sign_in,
-)
+from devstack.testing import Database
+from sql_tests.cast import CARLA, KAREL, NOORD, OTTO, RITA
+from sql_tests.steps import change, digest, edge, issued_invoice, look, one, refresh, refused, sign_in
 
-PORTAL_TOKEN = {"iss": "https://portal.autexor.be", "aud": "authenticated", "exp": 4102444800}
-VIEWS = (
-    "garage",
-    "profile",
-    "vehicles",
-    "odometer_readings",
-    "invoices",
-    "invoice_lines",
-    "invoice_vat_totals",
-    "conversations",
-    "messages",
-)
-ENDINGS = {
-    "logout": "update public.portal_sessions set revoked_at = now(), revoke_reason = 'logout' where id = %(session)s",
-    "idle": "update public.portal_sessions set idle_expires_at = now() where id = %(session)s",
-    "absolute": "update public.portal_sessions set expires_at = now() where id = %(session)s",
-    "account": "update public.portal_accounts set deactivated_at = now() where id = %(account)s",
-    "device": "update public.portal_devices set revoked_at = now() where id = %(device)s",
-    "module": "update public.garage_modules set is_enabled = false where garage_id = %(garage)s and module = 'portal'",
-    "module gone": "delete from public.garage_modules where garage_id = %(garage)s and module = 'portal'",
-}
+pytestmark = pytest.mark.req("P5", "S4")
 
 
-def session_row(database: Database, session: Row) -> Row:
-    row: Row = look(
-        database, "select to_jsonb(s) from public.portal_sessions s where s.id = %s", session["session_id"]
+@pytest.fixture
+def database(database: Database) -> Database:
+    """This module's database with everybody live."""
+    change(
+        database,
+        "delete from private.rate_limits; update public.portal_accounts set deactivated_at = null;"
+        " update public.portal_devices set revoked_at = null; update public.garage_modules set is_enabled = true",
     )
-    return row
+    return database
 
 
-def events(database: Database, session: Row) -> list[str]:
-    query = (
-        "select coalesce(array_agg(event order by id), '{}') from audit.access_entries where session_id = %s"
-    )
-    found: list[str] = look(database, query, session["session_id"])
-    return found
+def is_live(database: Database, session_id: object) -> bool:
+    """Whether the session's token shows the customer their profile."""
+    with CARLA.with_session(session_id).acting(database) as connection:
+        rows = connection.execute("select id::text from portal.profile").fetchall()
+        garage_id = one(connection, "select private.garage_id()")
+    assert bool(rows) == (garage_id is not None)
+    return bool(rows)
 
 
-def garage_of(database: Database, session: Row, customer: Customer = CARLA) -> object:
-    with customer.with_session(session["session_id"]).acting(database) as connection:
-        found = one(connection, "select private.garage_id()")
-    return found and str(found)
+def use_earlier(database: Database, token: str, seconds: int) -> None:
+    statement = "update private.portal_refresh_tokens set used_at = used_at - make_interval(secs => %s)"
+    change(database, statement + " where token_sha256 = %s", seconds, digest(token))
 
 
-def used_long_ago(database: Database, token: str, time: str) -> None:
-    statement = "update private.portal_refresh_tokens set used_at = used_at - %s::interval"
-    change(database, statement + " where token_sha256 = %s", time, digest(token))
+def test_a_refresh_token_is_spent_and_its_successor_works(database: Database) -> None:
+    session, token = sign_in(database, CARLA)
+    second, third = uuid4().hex, uuid4().hex
+    assert refresh(database, CARLA, token, second)["session_id"] == session["session_id"]
+    assert refresh(database, CARLA, second, third)["session_id"] == session["session_id"]
+    assert is_live(database, session["session_id"])
 
 
-def tokens(database: Database, session: Row) -> int:
-    query = "select count(*) from private.portal_refresh_tokens where session_id = %s"
-    return int(look(database, query, session["session_id"]))
+def test_a_repeat_within_ten_seconds_gets_the_same_successor(database: Database) -> None:
+    session, token = sign_in(database, CARLA)
+    successor = uuid4().hex
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: refresh(database, CARLA, token, successor), range(12)))
+    assert {answer["session_id"] for answer in answers} == {session["session_id"]}
+    tokens = "select count(*) from private.portal_refresh_tokens where session_id = %s"
+    assert look(database, tokens, session["session_id"]) == 2
 
 
-@pytest.mark.req("P5")
-def test_a_refresh_token_is_replaced_by_its_successor(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    assert refresh(calm, CARLA, token, f"{token} 2") == session
-    assert refresh(calm, CARLA, f"{token} 2", f"{token} 3") == session
-    assert tokens(calm, session) == 3
-
-
-@pytest.mark.req("P5")
-def test_a_repeat_within_ten_seconds_gets_the_same_successor(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    refresh(calm, CARLA, token, f"{token} 2")
-    used_long_ago(calm, token, "8 seconds")
-    assert refresh(calm, CARLA, token, f"{token} 2") == session
-    assert tokens(calm, session) == 2
-    assert refresh(calm, CARLA, f"{token} 2", f"{token} 3") == session
-
-
-@pytest.mark.req("P5")
-def test_parallel_refreshes_make_one_successor(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    start = Barrier(8)
-
-    def spend(_: int) -> Row:
-        start.wait(30)
-        return refresh(calm, CARLA, token, f"{token} 2")
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(spend, range(8))) == [session] * 8
-    assert tokens(calm, session) == 2
-
-
-@pytest.mark.req("P5", "D12")
-def test_a_later_reuse_ends_the_session_and_is_logged(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    refresh(calm, CARLA, token, f"{token} 2")
-    used_long_ago(calm, token, "11 seconds")
-    assert garage_of(calm, session) == NOORD
-    assert refresh(calm, CARLA, token, f"{token} 2") == {"error": "refresh_token_reused"}
-    assert garage_of(calm, session) is None
-    assert refresh(calm, CARLA, f"{token} 2", f"{token} 3") == {"error": "session_ended"}
-    assert session_row(calm, session)["revoke_reason"] == "refresh_token_reused"
-    assert refresh(calm, CARLA, token, f"{token} 2") == {"error": "refresh_token_reused"}
-    assert events(calm, session) == ["login", "refresh_token_reused"]
+@pytest.mark.req("D12")
+def test_a_later_reuse_ends_the_session_and_its_successor(database: Database) -> None:
+    session, token = sign_in(database, CARLA)
+    successor = uuid4().hex
+    refresh(database, CARLA, token, successor)
+    use_earlier(database, token, 11)
+    assert refresh(database, CARLA, token, uuid4().hex) == {"error": "refresh_token_reused"}
+    assert refresh(database, CARLA, successor, uuid4().hex) == {"error": "session_ended"}
+    assert not is_live(database, session["session_id"])
+    logged = "select count(*) from audit.access_entries where session_id = %s and event = 'refresh_token_reused'"
+    assert look(database, logged, session["session_id"]) == 1
 
 
 @pytest.mark.req("P6", "D12")
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"device_id": "some-phone"},
-        {"fingerprint": "other"},
-        {"device_id": KAREL.device_id, "fingerprint": KAREL.fingerprint},
-        {"device_id": None},
-        {"fingerprint": None},
-    ],
-    ids=["device", "fingerprint", "another customer's", "no device", "no fingerprint"],
-)
-def test_a_refresh_from_another_device_ends_the_session_and_is_logged(
-    calm: Database, other: dict[str, str]
+@pytest.mark.parametrize("other", [{"device_id": KAREL.device_id}, {"fingerprint": KAREL.fingerprint}, {"device_id": ""}])
+def test_a_refresh_from_another_device_is_refused_logged_and_ends_the_session(
+    database: Database, other: dict[str, object]
 ) -> None:
-    session, token = sign_in(calm, CARLA)
-    assert refresh(calm, CARLA, token, f"{token} 2") == session
-    assert refresh(calm, CARLA, f"{token} 2", f"{token} 3", **other) == {"error": "device_mismatch"}
-    assert refresh(calm, CARLA, f"{token} 2", f"{token} 3") == {"error": "session_ended"}
-    assert events(calm, session) == ["login", "device_mismatch"]
-    assert garage_of(calm, session) is None
+    session, token = sign_in(database, CARLA)
+    assert refresh(database, CARLA, token, uuid4().hex, **other) == {"error": "device_mismatch"}
+    assert not is_live(database, session["session_id"])
+    assert refresh(database, CARLA, token, uuid4().hex) == {"error": "session_ended"}
+    logged = "select count(*) from audit.access_entries where session_id = %s and event = 'device_mismatch'"
+    assert look(database, logged, session["session_id"]) == 1
 
 
-@pytest.mark.req("P6")
-def test_the_grace_of_ten_seconds_is_not_for_another_device(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    assert refresh(calm, CARLA, token, f"{token} 2") == session
-    answer = refresh(calm, CARLA, token, f"{token} 2", device_id="some-phone")
-    assert answer == {"error": "device_mismatch"}
-    assert garage_of(calm, session) is None
-
-
-@pytest.mark.req("P5")
-def test_an_invented_refresh_token_opens_nothing(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    assert refresh(calm, CARLA, "invented", "next") == {"error": "refresh_token_invalid"}
-    assert refresh(calm, CARLA, digest(token), "next") == {"error": "refresh_token_invalid"}
-    assert refresh(calm, CARLA, token, f"{token} 2") == session
-
-
-@pytest.mark.req("P8", "S4")
-def test_a_refresh_moves_the_idle_end_and_never_the_last_end(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    statement = "update public.portal_sessions set idle_expires_at = idle_expires_at - interval '29 minutes'"
-    change(calm, statement + " where id = %s", session["session_id"])
-    before = session_row(calm, session)
-    assert refresh(calm, CARLA, token, f"{token} 2")["expires_at"] == session["expires_at"]
-    after = session_row(calm, session)
-    assert after["idle_expires_at"] > before["idle_expires_at"]
-    assert after["expires_at"] == before["expires_at"]
+def test_an_unknown_refresh_token_is_invalid(database: Database) -> None:
+    assert refresh(database, CARLA, "invented", uuid4().hex) == {"error": "refresh_token_invalid"}
 
 
 @pytest.mark.req("P8")
-@pytest.mark.parametrize("end", ["idle_expires_at", "expires_at"])
-def test_a_session_past_its_end_is_not_refreshed(calm: Database, end: str) -> None:
-    session, token = sign_in(calm, CARLA)
-    assert garage_of(calm, session) == NOORD
-    change(calm, f"update public.portal_sessions set {end} = now() where id = %s", session["session_id"])
-    assert refresh(calm, CARLA, token, f"{token} 2") == {"error": "session_ended"}
-    assert garage_of(calm, session) is None
+@pytest.mark.parametrize("limit", ["idle_expires_at", "expires_at"])
+def test_a_session_past_its_limit_is_over(database: Database, limit: str) -> None:
+    session, token = sign_in(database, CARLA)
+    assert is_live(database, session["session_id"])
+    change(
+        database,
+        f"update public.portal_sessions set {limit} = now() - interval '1 second' where id = %s",
+        session["session_id"],
+    )
+    assert not is_live(database, session["session_id"])
+    assert refresh(database, CARLA, token, uuid4().hex) == {"error": "session_ended"}
 
 
 @pytest.mark.req("P8")
-def test_the_garage_decides_after_how_many_idle_minutes_a_session_ends(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    change(calm, "update public.garages set portal_idle_minutes = 5 where id = %s", NOORD)
-    assert refresh(calm, CARLA, token, f"{token} 2")["idle_seconds"] == 300
-    with CARLA.with_session(session["session_id"]).acting(calm) as connection:
-        assert one(connection, "select portal_idle_minutes from portal.garage") == 5
-    row = "select (idle_expires_at - refreshed_at)::text from public.portal_sessions where id = %s"
-    assert look(calm, row, session["session_id"]) == "00:05:00"
-    change(calm, "update public.garages set portal_idle_minutes = 30 where id = %s", NOORD)
+def test_a_refresh_moves_the_idle_limit_and_never_the_absolute_one(database: Database) -> None:
+    session, token = sign_in(database, CARLA)
+    times = "select jsonb_build_array(idle_expires_at, expires_at) from public.portal_sessions where id = %s"
+    assert session["idle_seconds"] == 1800
+    back = "update public.portal_sessions set idle_expires_at = now() + interval '1 minute' where id = %s"
+    change(database, back, session["session_id"])
+    before = look(database, times, session["session_id"])
+    answer = refresh(database, CARLA, token, uuid4().hex)
+    after = look(database, times, session["session_id"])
+    assert (after[0] > before[0], after[1] == before[1]) == (True, True)
+    assert answer["expires_at"] == session["expires_at"]
 
 
-@pytest.mark.req("P5", "S4", "D12")
-def test_a_logout_ends_the_session_once(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    other, _ = sign_in(calm, CARLA)
-    for _ in range(2):
-        answer = edge(calm, "portal_logout", refresh_token_sha256=digest(token))
-        assert answer == {"session_id": session["session_id"]}
-    assert (garage_of(calm, session), garage_of(calm, other)) == (None, NOORD)
-    assert refresh(calm, CARLA, token, f"{token} 2") == {"error": "session_ended"}
-    assert events(calm, session) == ["login", "logout"]
-    assert edge(calm, "portal_logout", refresh_token_sha256="invented") == {"session_id": None}
-
-
-@pytest.mark.req("P5", "S4")
-def test_staff_of_the_garage_end_a_session_and_nobody_elses(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    statement = "update public.portal_sessions set revoked_at = now(), revoke_reason = 'garage' where id = %s"
-    with OTTO.acting(calm) as connection:
-        assert connection.execute(statement, (session["session_id"],)).rowcount == 0
-        connection.commit()
-    with CARLA.with_session(session["session_id"]).acting(calm) as customer:
-        assert str(one(customer, "select private.garage_id()")) == NOORD
-        with RITA.acting(calm) as connection:
-            assert connection.execute(statement, (session["session_id"],)).rowcount == 1
-            connection.commit()
-        assert one(customer, "select private.garage_id()") is None
-    assert refresh(calm, CARLA, token, f"{token} 2") == {"error": "session_ended"}
-
-
-def seen(connection: Connection, actor: Actor) -> dict[str, int]:
-    with probes.acting(connection, actor):
-        return {view: one(connection, f"select count(*) from portal.{view}") for view in VIEWS}
-
-
-@pytest.mark.req("P5", "P8", "S4")
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_every_ending_takes_effect_on_the_next_statement(busy_database: Database, ending: str) -> None:
-    actor = CARLA.actor.but("Carla", **PORTAL_TOKEN)
-    values = {
-        "session": CARLA.session_id,
-        "account": CARLA.account_id,
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "update public.portal_sessions set revoked_at = now(), revoke_reason = 'garage' where id = %(session)s",
+        "update public.portal_devices set revoked_at = now() where id = %(device)s",
+        "update public.portal_accounts set deactivated_at = now() where id = %(account)s",
+    ],
+    ids=["session", "device", "account"],
+)
+def test_what_staff_revoke_ends_with_the_next_statement(database: Database, ending: str) -> None:
+    session, token = sign_in(database, CARLA)
+    ids = {
+        "session": session["session_id"],
         "device": CARLA.portal_device_id,
-        "garage": NOORD,
+        "account": CARLA.account_id,
     }
-    with busy_database.connect() as connection:
-        assert all(seen(connection, actor).values())
-        with probes.acting(connection, actor):
-            connection.execute("select private.pre_request()")
-        assert connection.execute(ENDINGS[ending].encode(), values).rowcount == 1
-        assert set(seen(connection, actor).values()) == {0}
-        with probes.acting(connection, actor):
-            assert one(connection, "select private.garage_id()") is None
-            assert one(connection, "select private.portal_customer_id()") is None
-            with refused("session_ended", 401):
-                connection.execute("select private.pre_request()")
-        for call in ("send_message('Dag')", "register_push_token('ExponentPushToken[aaaaaaaaaaaa]')"):
-            with probes.acting(connection, actor), refused(*refusal(call)):
-                connection.execute(f"select portal.{call}".encode())
-        connection.rollback()
+    with CARLA.with_session(session["session_id"]).acting(database) as customer:
+        assert one(customer, "select count(*) from portal.profile") == 1
+        with OTTO.acting(database) as stranger:
+            assert stranger.execute(ending.encode(), ids).rowcount == 0
+        with RITA.acting(database) as staff:
+            assert staff.execute(ending.encode(), ids).rowcount == 1
+            staff.commit()
+        assert one(customer, "select count(*) from portal.profile") == 0
+        with refused("module_closed", 403):
+            customer.execute("select portal.send_message('Hallo')")
+    assert refresh(database, CARLA, token, uuid4().hex) == {"error": "session_ended"}
 
 
-def refusal(call: str) -> tuple[str, int]:
-    return ("module_closed", 403) if call.startswith("send") else ("session_ended", 401)
+@pytest.mark.req("D2")
+@pytest.mark.parametrize("module", ["portal", "invoicing", "conversations"])
+def test_a_closed_module_closes_its_part_of_the_portal(fresh_database: Database, module: str) -> None:
+    session, _ = sign_in(fresh_database, CARLA)
+    switch = "update public.garage_modules set is_enabled = not is_enabled where garage_id = %s and module = %s"
+    count = {"portal": "portal.profile", "invoicing": "portal.invoices", "conversations": "portal.messages"}[module]
+    change(
+        fresh_database,
+        "insert into public.conversations (garage_id, customer_id) values (%s, %s)",
+        NOORD,
+        CARLA.customer_id,
+    )
+    from_rita = (
+        "insert into public.messages (garage_id, conversation_id, body) select garage_id, id, 'Dag' from public.conversations"
+    )
+    change(fresh_database, from_rita)
+    issued_invoice(fresh_database, RITA, CARLA)
+    found = []
+    for _ in range(3):
+        with CARLA.with_session(session["session_id"]).acting(fresh_database) as connection:
+            found.append(one(connection, f"select count(*) from {count}"))
+        change(fresh_database, switch, NOORD, module)
+    assert found == [1, 0, 1]
 
 
-@pytest.mark.req("P5", "P6")
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"sub": KAREL.account_id},
-        {"session_id": KAREL.session_id},
-        {"garage_id": "11111111-0000-4000-8000-000000000002"},
-        {"session_id": "77777777-0000-4000-8000-000000000099"},
-        {"session_id": None},
-    ],
-    ids=["another account", "another session", "another garage", "an invented session", "no session"],
-)
-def test_a_session_serves_the_account_and_garage_it_was_opened_for(
-    busy_database: Database, claims: dict[str, str]
-) -> None:
-    with CARLA.actor.acting(busy_database) as connection:
-        assert str(one(connection, "select private.garage_id()")) == NOORD
-    with CARLA.actor.but("mixed", **claims).acting(busy_database) as connection:
-        assert one(connection, "select private.garage_id()") is None
-        assert one(connection, "select count(*) from portal.profile") == 0
-
-
-@pytest.mark.req("P5", "P13")
-def test_an_ended_session_is_given_no_link(calm: Database) -> None:
-    session, token = sign_in(calm, CARLA)
-    nowhere = "88888888-0000-4000-8000-000000000001"
-    answer = grant_document(calm, CARLA, session["session_id"], nowhere, "nonce live")
-    assert answer == {"error": "document_not_found"}
-    edge(calm, "portal_logout", refresh_token_sha256=digest(token))
-    answer = grant_document(calm, CARLA, session["session_id"], nowhere, "nonce ended")
-    assert answer == {"error": "session_ended"}
+@pytest.mark.req("D12")
+def test_a_sign_out_ends_the_session_and_is_logged_once(database: Database) -> None:
+    session, token = sign_in(database, CARLA)
+    for _ in range(2):
+        answer = edge(database, "portal_logout", refresh_token_sha256=digest(token))
+        assert answer == {"session_id": session["session_id"]}
+    assert not is_live(database, session["session_id"])
+    logged = "select count(*) from audit.access_entries where session_id = %s and event = 'logout'"
+    assert look(database, logged, session["session_id"]) == 1

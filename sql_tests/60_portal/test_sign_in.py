@@ -20,7 +20,8 @@ def database(database: Database) -> Database:
     change(
         database,
         "delete from private.rate_limits; update public.portal_accounts set deactivated_at = null;"
-        " update public.portal_devices set revoked_at = null; update public.garage_modules set is_enabled = true",
+        " update public.portal_devices set revoked_at = null;"
+        " update public.garage_modules set is_enabled = true",
     )
     return database
 

@@ -98,7 +98,8 @@ def test_no_personal_or_secret_value_is_ever_written(busy_database: Database) ->
     columns = (
         "select format('%I.%I', c.relnamespace::regnamespace, c.relname) as name, a.attname::text as column"
         "  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0"
-        " where c.relkind = 'r' and col_description(c.oid, a.attnum) ~ '^(personal|secret)' and c.relname <> 'entries'"
+        " where c.relkind = 'r' and c.relname <> 'entries'"
+        "   and col_description(c.oid, a.attnum) ~ '^(personal|secret)'"
     )
     with busy_database.connect() as connection:
         closed = connection.execute(columns.encode()).fetchall()
@@ -150,15 +151,16 @@ def test_an_owner_reads_the_garages_history_and_a_receptionist_does_not(busy_dat
         counts = {}
         for actor in (OLGA, OTTO, RITA):
             with actor.acting(busy_database) as connection:
-                query = f"select count(*)::int as n, array_agg(distinct garage_id::text) as garages from public.{view}"
-                counts[actor.name] = connection.execute(query.encode()).fetchone()
-        assert counts["Olga"]["n"] > 0 and counts["Olga"]["garages"] == [NOORD]
-        assert counts["Otto"]["n"] > 0 and counts["Otto"]["garages"] == [ZUID]
-        assert counts["Rita"]["n"] == 0
+                query = f"select array_agg(garage_id::text) as garages from public.{view}"
+                counts[actor.name] = set(one(connection, query) or [])
+        assert counts == {"Olga": {NOORD}, "Otto": {ZUID}, "Rita": set()}
 
 
 def test_a_thousand_rows_in_one_statement_are_a_thousand_entries(busy_database: Database) -> None:
-    insert = "insert into public.customers (garage_id, full_name, kind) select %s, 'Klant ' || n, 'person' from generate_series(1, 1000) n"
+    insert = (
+        "insert into public.customers (garage_id, full_name)"
+        " select %s, 'Klant ' || n from generate_series(1, 1000) n"
+    )
     with busy_database.connect() as connection:
         since = mark(connection)
         connection.execute(insert.encode(), (NOORD,))

@@ -23,6 +23,8 @@ begin
         execute format('create role %I nologin nobypassrls %s', wanted.name, wanted.inherits);
     end loop;
 end $$;
+-- What strangers can make the edge ask must not hold the database up.
+alter role edge set statement_timeout = '5s';
 grant portal to authenticator;
 -- As Supabase's manual has it for a role of one's own: what Storage grants to anon, portal needs too.
 -- Hence nothing of ours is ever granted to anon that a customer should not have.

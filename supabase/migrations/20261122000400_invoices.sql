@@ -207,7 +207,7 @@ begin
     elsif new.quantity * new.unit_price > 1000000 then
         perform private.refuse('line_amount_invalid', 'A line amounts to at most 1000000 euro',
             'Check quantity and unit price');
-    elsif length(trim(new.description)) not between 1 and 500 then
+    elsif coalesce(new.description, '') !~ '\S' or length(new.description) > 500 then
         perform private.refuse('description_invalid', 'A description has 1 to 500 characters',
             'Say what was done or sold; longer texts belong in the note');
     end if;

@@ -58,7 +58,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if length(trim(new.body)) not between 1 and 4000 then
+    if coalesce(new.body, '') !~ '\S' or length(new.body) > 4000 then
         perform private.refuse('message_body_invalid', 'A message has 1 to 4000 characters',
             'Write something, or split it in two');
     elsif not exists (select from public.conversations c

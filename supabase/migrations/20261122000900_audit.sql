@@ -106,7 +106,7 @@ alter table audit.entries enable always trigger _900_append_only;
 alter table audit.access_entries enable always trigger _900_append_only;
 
 create function private.audit_columns(target regclass)
-returns table (name name, is_open boolean, is_key boolean)
+returns table (name name, is_open boolean, is_key boolean, is_row_id boolean)
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -114,14 +114,16 @@ as $$
     select a.attname,
            coalesce(col_description(a.attrelid, a.attnum), '') ~ '^(public|internal)\M'
                and a.atttypid <> 'bytea'::regtype,
+           a.attnum = any (i.indkey),
            a.attnum = any (i.indkey) and (a.attname <> 'garage_id' or i.indnatts = 1)
       from pg_attribute a
       join pg_index i on i.indrelid = a.attrelid and i.indisprimary
      where a.attrelid = target and a.attnum > 0 and not a.attisdropped
+       and a.attname <> 'updated_at' -- the entry has the time; touching a row changes nothing
      order by a.attnum;
 $$;
 comment on function private.audit_columns is
-    'Columns of a table: may their values be written to the audit (their class says public or internal), are they its key';
+    'Columns of a table: may their values be written to the audit (their class says public or internal), are they its key, and which of the key names a row within its garage';
 
 create function private.audit_function_body(target regclass)
 returns text
@@ -157,14 +159,14 @@ begin
 end $body$,
         target::text,
         case when bool_or(name = 'garage_id') then 'garage_id' else 'id' end,
-        string_agg(format('n.%I', name), ', ') filter (where is_key),
-        string_agg(format('coalesce(n.%1$I, o.%1$I)', name), ', ') filter (where is_key),
+        string_agg(format('n.%I', name), ', ') filter (where is_row_id),
+        string_agg(format('coalesce(n.%1$I, o.%1$I)', name), ', ') filter (where is_row_id),
         string_agg(format('case when o.%1$I is distinct from n.%1$I then %1$L end', name), ', '),
         string_agg(format(
             'case when o.%1$I is distinct from n.%1$I then %2$L || jsonb_build_array(o.%1$I, n.%1$I)::text end',
             name, '"' || name || '":'), ', ') filter (where is_open),
         string_agg(format('n.%1$I = o.%1$I', name), ' and ') filter (where is_key),
-        string_agg(format('o.%I', name), ', ') filter (where is_key),
+        string_agg(format('o.%I', name), ', ') filter (where is_row_id),
         string_agg(format('%1$L, o.%1$I', name), ', ') filter (where is_open))
       from private.audit_columns(target);
 $$;

@@ -51,41 +51,38 @@ as $$
 declare
     install text := encode(sha256(convert_to(device_id, 'UTF8')), 'hex');
     print text := encode(sha256(convert_to(fingerprint, 'UTF8')), 'hex');
-    name text := lower(trim(login));
+    name text := lower(btrim(login, E' \t\r\n'));
+    address inet := nullif(client_ip, '')::inet;
     account public.portal_accounts;
     device public.portal_devices;
     keys text[];
     wait int;
-    attempt uuid;
+    attempt uuid := gen_random_uuid();
 begin
-    if not exists (select from public.garages g where g.id = portal_login_reserve.garage_id) then
-        return jsonb_build_object('attempt_id', gen_random_uuid(), 'is_allowed', false,
-            'retry_after_seconds', 0, 'password_hash', null, 'pin_hash', null);
-    end if;
     select * into account from public.portal_accounts a
      where a.garage_id = portal_login_reserve.garage_id and a.login = name
-         and a.deactivated_at is null
-       and private.has_module(a.garage_id, 'portal');
+       and a.deactivated_at is null and private.has_module(a.garage_id, 'portal');
     select * into device from public.portal_devices d
      where d.garage_id = portal_login_reserve.garage_id and d.account_id = account.id
        and d.install_sha256 = install and d.fingerprint_sha256 = print and d.revoked_at is null;
-    -- A known device has a counter of its own, so that strangers cannot lock its owner out.
+    -- A known device has a counter of its own, so that strangers cannot lock its owner out. One line
+    -- of a customer's provider holds a /64 of IPv6 addresses.
     keys := array[
         private.limit_key('login', portal_login_reserve.garage_id::text, name,
             coalesce(device.id::text, 'stranger')),
-        private.limit_key('login address', client_ip)];
+        private.limit_key('login address',
+            network(set_masklen(address, case family(address) when 6 then 64 else 32 end))::text)];
     wait := greatest(private.take(keys[1], 5, interval '15 minutes', interval '15 minutes'),
                      private.take(keys[2], 60, interval '15 minutes', interval '15 minutes'), 0);
-    insert into private.login_attempts (garage_id, account_id, device_id, limit_keys, is_allowed,
-        client_ip, user_agent)
-    values (portal_login_reserve.garage_id, account.id, device.id, keys, wait = 0, nullif(client_ip,
-        '')::inet,
-            left(portal_login_reserve.user_agent, 400))
-    returning id into attempt;
-    return jsonb_build_object('attempt_id', attempt, 'is_allowed', wait = 0, 'retry_after_seconds',
-        wait,
+    insert into private.login_attempts
+        (id, garage_id, account_id, device_id, limit_keys, is_allowed, client_ip, user_agent)
+    select attempt, g.id, account.id, device.id, keys, wait = 0, address,
+           left(portal_login_reserve.user_agent, 400)
+      from public.garages g where g.id = portal_login_reserve.garage_id;
+    return jsonb_build_object(
+        'attempt_id', attempt, 'is_allowed', wait = 0 and found, 'retry_after_seconds', wait,
         'password_hash', (select c.password_hash from private.portal_credentials c
-            where c.account_id = account.id),
+                           where c.account_id = account.id),
         'pin_hash', (select p.pin_hash from private.portal_pins p where p.device_id = device.id));
 end $$;
 comment on function private.portal_login_reserve is
@@ -132,10 +129,14 @@ declare
 begin
     update private.login_attempts l
        set finished_at = clock_timestamp(),
-           is_ok = portal_login_finish.is_ok and l.is_allowed and l.account_id is not null
-               and l.device_id is not null
+           is_ok = portal_login_finish.is_ok and l.is_allowed and exists (
+               select from public.portal_accounts a
+                 join public.portal_devices d on d.garage_id = a.garage_id and d.account_id = a.id
+                where a.garage_id = l.garage_id and a.id = l.account_id and d.id = l.device_id
+                  and a.deactivated_at is null and d.revoked_at is null
+                  and private.has_module(a.garage_id, 'portal'))
      where l.id = attempt_id and l.finished_at is null
-         and l.created_at > now() - interval '1 minute'
+       and l.created_at > now() - interval '1 minute'
     returning * into attempt;
     if not found then
         return '{}';

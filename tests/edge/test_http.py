@@ -78,6 +78,12 @@ def test_an_invalid_request_is_not_echoed(make_edge: MakeEdge, login_body: dict[
     assert refused.json()["hint"].endswith("(password, pin)")
 
 
+def test_a_field_we_do_not_know_is_refused(make_edge: MakeEdge, login_body: dict[str, str]) -> None:
+    edge = make_edge()
+    assert edge.post("/portal/login", login_body | {"role": "service_role"}).status_code == 422
+    assert edge.calls.calls == []
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'"x"', b'{"a":"\\ud800"}', b"\xff", b"[" * 9000]
 )

@@ -79,6 +79,15 @@ def test_both_secrets_are_evaluated_whatever_is_known(
     assert evaluated == [password, pin]
 
 
+@pytest.mark.req("P4")
+def test_a_dummy_opens_nothing_even_if_it_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = SecretVerifier(PEPPER, threads=1)
+    monkeypatch.setattr(edge_secrets, "verify_secret", lambda *_: True)
+    assert asyncio.run(verifier.verify_pair("password", "481516", "hash", "hash"))
+    for password_hash, pin_hash in [(None, None), ("hash", None), (None, "hash")]:
+        assert not asyncio.run(verifier.verify_pair("password", "481516", password_hash, pin_hash))
+
+
 def test_the_helper_prints_the_stored_form_of_stdin(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

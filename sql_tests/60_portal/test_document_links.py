@@ -1,4 +1,4 @@
-"""A document opens for one session, one invoice and one minute, and every link is logged."""
+"""A link is for one document, one session and one minute: the cases beside the ordinary ones."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,6 @@ from sql_tests.steps import (
     change,
     digest,
     draft,
-    edge,
     grant_document,
     issued_invoice,
     look,
@@ -131,41 +130,12 @@ def test_a_grant_holds_for_a_minute(desk: Desk) -> None:
     assert desk.opens("nonce of a minute") == []
 
 
-@pytest.mark.req("P13", "P5")
-def test_a_nonce_serves_the_session_it_was_given_to(desk: Desk) -> None:
-    desk.grant(desk.own, "nonce of one session")
-    other, _ = sign_in(desk.database, CARLA)
-    karels, _ = sign_in(desk.database, KAREL)
-    assert desk.opens("nonce of one session", CARLA.with_session(other["session_id"])) == []
-    assert desk.opens("nonce of one session", KAREL.with_session(karels["session_id"])) == []
-    assert len(desk.opens("nonce of one session")) == 1
-
-
-@pytest.mark.req("P13", "P5")
-def test_a_nonce_dies_with_its_session(desk: Desk) -> None:
-    desk.grant(desk.own, "nonce before logout")
-    assert len(desk.opens("nonce before logout")) == 1
-    edge(desk.database, "portal_logout", refresh_token_sha256=digest(desk.token))
-    assert desk.opens("nonce before logout") == []
-
-
 @pytest.mark.req("P13")
 @pytest.mark.parametrize("customer", [KAREL, CARLA_AT_ZUID], ids=["another account", "another garage"])
 def test_a_session_of_somebody_else_is_refused(desk: Desk, customer: Customer) -> None:
     for which in desk.others.values():
         assert desk.grant(which, "nonce", customer) == {"error": "session_ended"}
     assert desk.grant(desk.own, f"nonce beside {customer.number}")["bucket"] == "invoices"
-
-
-@pytest.mark.req("P13")
-@pytest.mark.parametrize("module", ["pdf_storage", "invoicing"])
-def test_no_link_is_offered_while_the_module_is_off(desk: Desk, module: str) -> None:
-    switch = "update public.garage_modules set is_enabled = %s where garage_id = %s and module = %s"
-    change(desk.database, switch, False, NOORD, module)
-    assert desk.grant(desk.own, f"nonce without {module}") == NOT_FOUND
-    assert desk.links() == []
-    change(desk.database, switch, True, NOORD, module)
-    assert desk.grant(desk.own, f"nonce with {module}")["bucket"] == "invoices"
 
 
 @pytest.mark.req("P13", "D12")
