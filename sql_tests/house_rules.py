@@ -64,11 +64,12 @@ with ours as (
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, the query for what breaks it, and a statement that breaks it."""
+    """A rule, the query for what breaks it, a statement that breaks it, and the requirements it shows."""
 
     fact: str
     breaches: str
     breaking: str
+    shows: tuple[str, ...] = ("D1", "S2")
 
     def broken_by(self, connection: Connection) -> list[str]:
         """What breaks the rule in this database."""
@@ -132,6 +133,7 @@ TABLES = (
                 where i.indrelid = k.conrelid and i.indisvalid and i.indpred is null
                   and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)""",
         "drop index public.invoices_vehicle_idx",
+        (),
     ),
     Rule(
         "every column's comment begins with its data class",
@@ -139,12 +141,14 @@ TABLES = (
             where a.attnum > 0 and not a.attisdropped
               and coalesce(col_description(o.oid, a.attnum), '') !~ '{CLASS}'""",
         "alter table public.vehicles add column colour text",
+        (),
     ),
     Rule(
         "every table's comment names its controller and its retention rule",
         r"""select name from ours where coalesce(obj_description(oid), '')
               !~ '^controller=(garage|autexor); retention=[^.;]+\. .+'""",
         "comment on table public.vehicles is 'Vehicles'",
+        (),
     ),
     Rule(
         "no column could hold biometric data",
@@ -153,11 +157,13 @@ TABLES = (
               and a.attname ~* '(biometr|(^|_)(finger|face|facial|iris|retina|palm|voice|touch_?id))'
               and o.name || '.' || a.attname not in ({_listed(NOT_BIOMETRIC)})""",
         "alter table public.portal_devices add column face_template bytea",
+        ("P7",),
     ),
     Rule(
         "no bucket is public",
         "select id from storage.buckets where public",
         "update storage.buckets set public = true",
+        ("S3",),
     ),
 )
 POLICIES = (
@@ -188,6 +194,7 @@ POLICIES = (
         """select name, polname from policies where name not like 'storage.%'
             and obj_description(oid, 'pg_policy') is null""",
         "comment on policy tenant_floor on public.vehicles is null",
+        (),
     ),
 )
 FUNCTIONS = (
@@ -228,6 +235,7 @@ FUNCTIONS = (
             where relkind = 'v' and obj_description(oid) is null
               and relnamespace::regnamespace::text in ('public', 'portal')""",
         "comment on view portal.invoices is null",
+        (),
     ),
 )
 GRANTS = (
@@ -292,6 +300,7 @@ TRIGGERS = (
             where nspname = 'public' and not exists (select from pg_trigger t
                 where t.tgrelid = tenant.oid and t.tgname = '_800_audit_' || verb)""",
         "drop trigger _800_audit_update on public.vehicles",
+        ("D11",),
     ),
     Rule(
         "an audit trigger is as its table's comments say today",
@@ -299,18 +308,21 @@ TRIGGERS = (
             where t.tgname ~ '^_800_audit_'
               and p.prosrc is distinct from private.audit_function_body(t.tgrelid)""",
         "comment on column public.vehicles.make is 'secret'",
+        ("D11",),
     ),
     Rule(
         "freeze, append-only and audit triggers fire whatever a session says",
         """select t.tgrelid::regclass, t.tgname from pg_trigger t
             where t.tgname ~ '^_(8|9)[0-9]{2}_' and t.tgenabled <> 'A'""",
         "alter table public.invoices disable trigger _900_freeze",
+        ("D7", "D11"),
     ),
     Rule(
         "triggers carry their firing order",
         """select o.name, t.tgname from pg_trigger t join ours o on o.oid = t.tgrelid
             where not t.tgisinternal and t.tgname !~ '^_[0-9]{3}_[a-z_]+$'""",
         "alter trigger _200_validate on public.vehicles rename to validate",
+        (),
     ),
 )
 RULES = (*TABLES, *POLICIES, *FUNCTIONS, *GRANTS, *TRIGGERS)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from devstack.testing import Connection, Database
-from sql_tests.cast import ANON, CARLA, NOORD, OLGA, OTTO, SERVICE_ROLE, ZUID
+from sql_tests.cast import ANON, CARLA, NOORD, OLGA, OTTO, SERVICE_ROLE, ZUID, Actor
 from sql_tests.steps import one
 
 pytestmark = pytest.mark.req("D1", "S2")
@@ -124,8 +124,8 @@ def test_a_document_needs_the_nonce_and_the_session_it_was_granted_to(connection
 
 
 @pytest.mark.parametrize("actor", [ANON, SERVICE_ROLE], ids=lambda actor: actor.name)
-def test_tokens_of_no_person_have_no_garage(connection: Connection, actor: object) -> None:
-    claims = json.dumps({**GOOD["authenticated"], "role": actor.role})  # type: ignore[attr-defined]
+def test_tokens_of_no_person_have_no_garage(connection: Connection, actor: Actor) -> None:
+    claims = json.dumps({**GOOD["authenticated"], "role": actor.role})
     assert answer(connection, "private.garage_id()", claims) is None
 
 

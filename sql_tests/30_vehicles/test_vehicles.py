@@ -3,7 +3,7 @@
 import pytest
 
 from devstack.testing import Connection, Database
-from sql_tests.cast import CARLA, KAREL, MARC, NOORD
+from sql_tests.cast import CARLA, KAREL, MARC, NOORD, Customer
 from sql_tests.steps import one, refused
 
 
@@ -60,9 +60,9 @@ def test_a_wrong_vin_is_refused_and_nothing_is_written(
         assert one(connection, "select count(*) from public.vehicles where make = 'Citroën'") == 0
 
 
-def seen(database: Database, owner: object) -> tuple[list[str], list[int]]:
+def seen(database: Database, owner: Customer) -> tuple[list[str], list[int]]:
     """The cars a customer sees on the portal, and the odometer readings of the car that is sold."""
-    with owner.actor.acting(database) as connection:  # type: ignore[attr-defined]
+    with owner.actor.acting(database) as connection:
         cars = connection.execute("select id::text from portal.vehicles order by 1").fetchall()
         readings = connection.execute(
             "select reading_km from portal.odometer_readings where vehicle_id = %s order by read_on",

@@ -156,3 +156,15 @@ def test_of_several_versions_the_newest_stored_one_is_granted(desk: Desk) -> Non
     assert desk.grant(desk.own, "nonce while 2 is pending")["path"] == first
     work(desk.database)
     assert desk.grant(desk.own, "nonce of version 2")["path"] != first
+
+
+@pytest.mark.req("D2", "P13")
+def test_switching_pdf_storage_off_ends_live_grants_and_on_again_restores_them(desk: Desk) -> None:
+    switch = (
+        "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'pdf_storage'"
+    )
+    desk.grant(desk.own, "nonce of the switch")
+    change(desk.database, switch, False, NOORD)
+    assert desk.opens("nonce of the switch") == []
+    change(desk.database, switch, True, NOORD)
+    assert len(desk.opens("nonce of the switch")) == 1

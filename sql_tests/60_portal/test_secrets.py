@@ -168,3 +168,22 @@ def test_registering_again_revives_a_retired_token(fresh_session: tuple[Database
         connection.commit()
     query = "select retired_at is null from public.push_devices where portal_device_id = %s"
     assert look(database, query, CARLA.portal_device_id)
+
+
+@pytest.mark.req("P14")
+def test_a_phone_that_changes_hands_tells_its_former_owner_nothing(
+    fresh_session: tuple[Database, Actor],
+) -> None:
+    database, carla = fresh_session
+    with database.connect() as connection:
+        connection.execute(
+            "insert into public.push_devices (garage_id, portal_device_id, expo_token) values (%s, %s, %s)"
+            " on conflict (garage_id, portal_device_id) do update set expo_token = excluded.expo_token",
+            (KAREL.garage_id, KAREL.portal_device_id, GOOD_TOKEN),
+        )
+    with carla.acting(database) as connection:
+        connection.execute("select portal.register_push_token(%s)", (GOOD_TOKEN,))
+        connection.commit()
+    live = "select retired_at is null from public.push_devices where portal_device_id = %s"
+    assert look(database, live, CARLA.portal_device_id)
+    assert not look(database, live, KAREL.portal_device_id)

@@ -18,7 +18,8 @@ def database(database: Database) -> Database:
     change(
         database,
         "delete from private.rate_limits; update public.portal_accounts set deactivated_at = null;"
-        " update public.portal_devices set revoked_at = null; update public.garage_modules set is_enabled = true",
+        " update public.portal_devices set revoked_at = null;"
+        " update public.garage_modules set is_enabled = true",
     )
     return database
 
@@ -64,12 +65,15 @@ def test_a_later_reuse_ends_the_session_and_its_successor(database: Database) ->
     assert refresh(database, CARLA, token, uuid4().hex) == {"error": "refresh_token_reused"}
     assert refresh(database, CARLA, successor, uuid4().hex) == {"error": "session_ended"}
     assert not is_live(database, session["session_id"])
-    logged = "select count(*) from audit.access_entries where session_id = %s and event = 'refresh_token_reused'"
+    logged = "select count(*) from audit.access_entries"
+    logged += " where session_id = %s and event = 'refresh_token_reused'"
     assert look(database, logged, session["session_id"]) == 1
 
 
 @pytest.mark.req("P6", "D12")
-@pytest.mark.parametrize("other", [{"device_id": KAREL.device_id}, {"fingerprint": KAREL.fingerprint}, {"device_id": ""}])
+@pytest.mark.parametrize(
+    "other", [{"device_id": KAREL.device_id}, {"fingerprint": KAREL.fingerprint}, {"device_id": ""}]
+)
 def test_a_refresh_from_another_device_is_refused_logged_and_ends_the_session(
     database: Database, other: dict[str, object]
 ) -> None:
@@ -116,7 +120,8 @@ def test_a_refresh_moves_the_idle_limit_and_never_the_absolute_one(database: Dat
 @pytest.mark.parametrize(
     "ending",
     [
-        "update public.portal_sessions set revoked_at = now(), revoke_reason = 'garage' where id = %(session)s",
+        "update public.portal_sessions set revoked_at = now(), revoke_reason = 'garage'"
+        " where id = %(session)s",
         "update public.portal_devices set revoked_at = now() where id = %(device)s",
         "update public.portal_accounts set deactivated_at = now() where id = %(account)s",
     ],
@@ -146,8 +151,10 @@ def test_what_staff_revoke_ends_with_the_next_statement(database: Database, endi
 @pytest.mark.parametrize("module", ["portal", "invoicing", "conversations"])
 def test_a_closed_module_closes_its_part_of_the_portal(fresh_database: Database, module: str) -> None:
     session, _ = sign_in(fresh_database, CARLA)
-    switch = "update public.garage_modules set is_enabled = not is_enabled where garage_id = %s and module = %s"
-    count = {"portal": "portal.profile", "invoicing": "portal.invoices", "conversations": "portal.messages"}[module]
+    switch = "update public.garage_modules set is_enabled = not is_enabled"
+    switch += " where garage_id = %s and module = %s"
+    views = {"portal": "profile", "invoicing": "invoices", "conversations": "messages"}
+    count = f"portal.{views[module]}"
     change(
         fresh_database,
         "insert into public.conversations (garage_id, customer_id) values (%s, %s)",
@@ -155,7 +162,8 @@ def test_a_closed_module_closes_its_part_of_the_portal(fresh_database: Database,
         CARLA.customer_id,
     )
     from_rita = (
-        "insert into public.messages (garage_id, conversation_id, body) select garage_id, id, 'Dag' from public.conversations"
+        "insert into public.messages (garage_id, conversation_id, body)"
+        " select garage_id, id, 'Dag' from public.conversations"
     )
     change(fresh_database, from_rita)
     issued_invoice(fresh_database, RITA, CARLA)

@@ -15,7 +15,7 @@ def conversation_of(database: Database, customer_id: str) -> str:
     return str(look(database, "select id from public.conversations where customer_id = %s", customer_id))
 
 
-def say(connection: Connection, body: str, conversation_id: str | None = None) -> dict[str, object]:
+def say(connection: Connection, body: str | None, conversation_id: str | None = None) -> dict[str, object]:
     row = connection.execute("select * from portal.send_message(%s, %s)", (body, conversation_id)).fetchone()
     assert row is not None
     return row
@@ -114,7 +114,7 @@ def test_an_empty_or_endless_message_is_refused_on_both_sides(
     busy_database: Database, body: str | None
 ) -> None:
     with CARLA.actor.acting(busy_database) as connection, refused("message_body_invalid"):
-        say(connection, body)  # type: ignore[arg-type]
+        say(connection, body)
     with RITA.acting(busy_database) as connection, refused("message_body_invalid"):
         connection.execute(
             "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, %s)",

@@ -5,8 +5,20 @@ import json
 import pytest
 
 from devstack.testing import Connection, Database
-from sql_tests.cast import CARLA, NOORD, OLGA, OTTO, RITA, ZUID
-from sql_tests.steps import change, denied, draft, issue, issued_invoice, look, one, refused, sign_in, work
+from sql_tests.cast import CARLA, NOORD, OLGA, OTTO, RITA, ZUID, Actor
+from sql_tests.steps import (
+    Row,
+    change,
+    denied,
+    draft,
+    issue,
+    issued_invoice,
+    look,
+    one,
+    refused,
+    sign_in,
+    work,
+)
 
 pytestmark = pytest.mark.req("D11")
 
@@ -26,7 +38,7 @@ def since(database: Database) -> int:
         return mark(connection)
 
 
-def written(database: Database, since: int, table: str) -> list[dict[str, object]]:
+def written(database: Database, since: int, table: str) -> list[Row]:
     """The entries about a table since a moment."""
     with database.connect() as connection:
         return connection.execute(
@@ -44,10 +56,10 @@ def test_drafting_and_issuing_leave_one_entry_per_row_by_the_one_who_did_it(
         ("U", STAFF, str(invoice["id"])),
     ]
     issuing = found[1]
-    assert {"number", "invoice_number", "snapshot", "issued_by", "gross_total"} <= set(issuing["changed"])  # type: ignore[call-overload]
+    assert {"number", "invoice_number", "snapshot", "issued_by", "gross_total"} <= set(issuing["changed"])
     changes = issuing["changes"]
-    assert changes["number"] == [None, invoice["number"]]  # type: ignore[index]
-    assert not {"snapshot", "issued_by", "note"} & set(changes)  # type: ignore[call-overload]
+    assert changes["number"] == [None, invoice["number"]]
+    assert not {"snapshot", "issued_by", "note"} & set(changes)
     assert len(written(database, since, "public.invoice_lines")) == 2
     assert len(written(database, since, "public.invoice_vat_totals")) == 2
     assert len(written(database, since, "public.invoice_documents")) == 1
@@ -140,9 +152,9 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("actor", [RITA, OLGA, CARLA.actor], ids=lambda actor: actor.name)
-def test_nobody_writes_history_by_hand(busy_database: Database, actor: object) -> None:
+def test_nobody_writes_history_by_hand(busy_database: Database, actor: Actor) -> None:
     for table, fields in FIELDS.items():
-        with actor.acting(busy_database) as connection, denied():  # type: ignore[attr-defined]
+        with actor.acting(busy_database) as connection, denied():
             connection.execute(f"insert into {table} ({fields}) select {fields} from {table}".encode())
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from devstack.testing import Database
-from sql_tests.cast import ANON, CARLA, KAREL, MARC, NOORD, OLGA, OTTO, RITA, ZUID
+from sql_tests.cast import ANON, CARLA, KAREL, MARC, NOORD, OLGA, OTTO, RITA, ZUID, Actor
 from sql_tests.steps import denied, one
 
 pytestmark = pytest.mark.req("S3", "D1")
@@ -54,12 +54,12 @@ def test_odd_file_names_break_no_query_and_are_seen_by_nobody(busy_database: Dat
 
 
 @pytest.mark.parametrize("actor", [OLGA, OTTO, CARLA.actor, ANON], ids=lambda actor: actor.name)
-def test_nobody_writes_a_file_by_their_own_token(busy_database: Database, actor: object) -> None:
+def test_nobody_writes_a_file_by_their_own_token(busy_database: Database, actor: Actor) -> None:
     for name in (f"{NOORD}/x.pdf", f"{ZUID}/x.pdf", "x.pdf"):
-        with actor.acting(busy_database) as connection, denied():  # type: ignore[attr-defined]
+        with actor.acting(busy_database) as connection, denied():
             connection.execute(STRANGE, (name,))
     for verb in ("update storage.objects set name = 'x'", "update storage.objects set bucket_id = null"):
-        with actor.acting(busy_database) as connection:  # type: ignore[attr-defined]
+        with actor.acting(busy_database) as connection:
             assert connection.execute(verb.encode()).rowcount == 0
     with busy_database.as_user(role="service_role") as connection:
         assert connection.execute(STRANGE, (f"{NOORD}/x.pdf",)).rowcount == 1

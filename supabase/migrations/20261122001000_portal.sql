@@ -314,7 +314,8 @@ begin
     nonce := current_setting('request.headers', true)::jsonb ->> 'x-document-grant';
     return (select g.object_name from private.document_grants g
              where g.nonce_sha256 = encode(sha256(convert_to(nonce, 'UTF8')), 'hex')
-               and g.session_id = (private.portal_session()).id and g.expires_at > now());
+               and g.session_id = (private.portal_session()).id and g.expires_at > now()
+               and private.has_module(g.garage_id, 'pdf_storage'));
 exception when others then
     return null;
 end $$;
@@ -451,6 +452,10 @@ begin
         perform private.refuse('push_token_invalid', 'This is not an Expo push token',
             'Ask the Expo SDK for one');
     end if;
+    -- A phone that changed hands must not go on showing the notices of who had it before.
+    update public.push_devices p set retired_at = now(), updated_at = now()
+     where p.garage_id = session.garage_id and p.portal_device_id <> session.device_id
+       and p.expo_token = portal_register_push_token.expo_token and p.retired_at is null;
     insert into public.push_devices as p (garage_id, portal_device_id, expo_token)
     values (session.garage_id, session.device_id, portal_register_push_token.expo_token)
     on conflict (garage_id, portal_device_id)
