@@ -171,7 +171,7 @@ def test_a_worker_that_died_during_the_call_leaves_unknown_which_is_never_sent_a
         show_again(database, queue)
         assert claim(database, queue) == []
     row = row_of(database, queue)
-    assert (row["status"], row["last_error"]) == ("unknown", "the worker died during the call")
+    assert (row["status"], row["last_error"]) == ("unknown", "worker_died")
     assert outcomes(database)[-1] == "unknown"
     with refused("job_superseded", 409):
         finish(database, queue, dead)
@@ -209,7 +209,8 @@ def test_workers_that_keep_dying_while_rendering_leave_failed(
     show_again(database, "render")
     assert claim(database, "render") == []
     row = row_of(database, "render")
-    assert (row["status"], row["last_error"]) == ("failed", "the worker died while rendering")
+    assert (row["status"], row["last_error"]) == ("failed", "worker_died")
+    assert outcomes(database) == ["give_up"]
 
 
 @pytest.mark.parametrize("late", ["done", "retry", "give_up", "unknown"])
@@ -256,6 +257,28 @@ def test_without_the_module_for_pdfs_there_is_no_document_but_the_email_goes_out
     issued_invoice(database, RITA, CARLA)
     assert claim(database, "send") == []
     assert look(database, "select count(*) from public.push_notifications") == 1
+
+
+@pytest.mark.req("D2")
+@pytest.mark.parametrize(
+    ("queue", "module"), [("render", "pdf_storage"), ("send", "email"), ("push", "push")]
+)
+def test_work_of_a_module_switched_off_meanwhile_is_not_done_and_can_be_retried_later(
+    database: Database, waiting: Callable[[str], None], queue: str, module: str
+) -> None:
+    waiting(queue)
+    switch = "update public.garage_modules set is_enabled = %s where garage_id = %s and module = %s"
+    change(database, switch, False, NOORD, module)
+    assert claim(database, queue) == []
+    row = row_of(database, queue)
+    assert (row["status"], row["last_error"]) == ("failed", "module_closed")
+    assert outcomes(database)[-1] == "give_up"
+    change(database, switch, True, NOORD, module)
+    with RITA.acting(database) as connection:
+        connection.execute("select public.retry_delivery(%s)", (row["id"],))
+        connection.commit()
+    (job,) = claim(database, queue)
+    assert finish(database, queue, job) == TABLES[queue][2]
 
 
 def test_what_a_message_points_at_may_be_gone_or_odd(database: Database) -> None:

@@ -163,7 +163,8 @@ def test_switching_pdf_storage_off_ends_live_grants_and_on_again_restores_them(d
     switch = (
         "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'pdf_storage'"
     )
-    desk.grant(desk.own, "nonce of the switch")
+    assert desk.grant(desk.others["second"], "nonce of the switch")["path"]
+    assert len(desk.opens("nonce of the switch")) == 1
     change(desk.database, switch, False, NOORD)
     assert desk.opens("nonce of the switch") == []
     change(desk.database, switch, True, NOORD)

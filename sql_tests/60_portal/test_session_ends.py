@@ -4,7 +4,7 @@ import pytest
 
 from devstack.testing import Connection, Database
 from sql_tests import probes
-from sql_tests.cast import CARLA, KAREL, NOORD, Actor, Customer
+from sql_tests.cast import CARLA, KAREL, NOORD, RITA, Actor, Customer
 from sql_tests.steps import (
     Row,
     change,
@@ -176,3 +176,17 @@ def test_an_ended_session_is_given_no_link(calm: Database) -> None:
     edge(calm, "portal_logout", refresh_token_sha256=digest(token))
     answer = grant_document(calm, CARLA, session["session_id"], nowhere, "nonce ended")
     assert answer == {"error": "session_ended"}
+
+
+@pytest.mark.req("P5", "P6")
+@pytest.mark.parametrize(
+    ("table", "key"), [("portal_sessions", "session_id"), ("portal_devices", "device_id")]
+)
+def test_staff_revoke_and_nobody_of_them_takes_it_back(calm: Database, table: str, key: str) -> None:
+    session, _ = sign_in(calm, CARLA)
+    subject = session.get(key, CARLA.portal_device_id)
+    with RITA.acting(calm) as connection:
+        revoke = f"update public.{table} set revoked_at = %s where id = %s returning id"
+        assert one(connection, revoke, "now", subject)
+        with refused("revoked_for_good", 409):
+            connection.execute(revoke, (None, subject))

@@ -379,3 +379,21 @@ create trigger _050_require_permission before update on public.portal_devices
     for each statement execute function private.tg__require_permission('portal_accounts.write');
 create trigger _050_require_permission before update on public.portal_sessions
     for each statement execute function private.tg__require_permission('portal_accounts.write');
+
+create function private.tg__revoke_for_good()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_user = 'authenticated' and old.revoked_at is not null
+        and new.revoked_at is distinct from old.revoked_at then
+        perform private.refuse('revoked_for_good', 'What was revoked stays revoked',
+            'The customer signs in again, or binds the device again', 409);
+    end if;
+    return new;
+end $$;
+create trigger _200_revoke_for_good before update of revoked_at on public.portal_devices
+    for each row execute function private.tg__revoke_for_good();
+create trigger _200_revoke_for_good before update of revoked_at on public.portal_sessions
+    for each row execute function private.tg__revoke_for_good();

@@ -9,15 +9,25 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     document public.invoice_documents;
+    hindrance text;
 begin
+    select * into document from public.invoice_documents d
+     where d.id = document_job.document_id and d.status in ('pending', 'rendering') for update;
+    if not found then
+        return null;
+    end if;
+    hindrance := case
+        when not private.has_module(document.garage_id, 'pdf_storage') then 'module_closed'
+        when document.attempt >= document.attempt_limit then coalesce(document.last_error, 'worker_died')
+    end;
     update public.invoice_documents d
-       set status = case when d.attempt < d.attempt_limit then 'rendering' else 'failed' end,
+       set status = case when hindrance is null then 'rendering' else 'failed' end,
            attempt = d.attempt + 1, claimed_at = clock_timestamp(),
-           last_error = case when d.attempt < d.attempt_limit then d.last_error
-                             else coalesce(d.last_error, 'the worker died while rendering') end
-     where d.id = document_job.document_id and d.status in ('pending', 'rendering')
+           last_error = coalesce(hindrance, d.last_error)
+     where d.id = document.id
     returning * into document;
-    if document.status is distinct from 'rendering' then
+    if hindrance is not null then
+        perform private.record_attempt('render', document.id, document.attempt, 'give_up', hindrance, '{}');
         return null;
     end if;
     return (
@@ -42,22 +52,29 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     communication public.communications;
+    hindrance text;
 begin
-    update public.communications c
-       set status = case c.status when 'queued' then 'sending' else 'unknown' end,
-           attempt = c.attempt + 1,
-           claimed_at = case c.status when 'queued' then clock_timestamp() else c.claimed_at end,
-           last_error = case c.status when 'queued'
-               then c.last_error else 'the worker died during the call' end
-     where c.id = communication_job.communication_id and c.status in ('queued', 'sending')
-    returning * into communication;
-    if communication.status = 'unknown' then
-        insert into public.delivery_attempts (garage_id, communication_id, attempt, outcome, reason,
-            started_at)
-        values (communication.garage_id, communication.id, communication.attempt, 'unknown',
-                communication.last_error, communication.claimed_at);
+    select * into communication from public.communications t
+     where t.id = communication_job.communication_id and t.status in ('queued', 'sending') for update;
+    if not found then
+        return null;
     end if;
-    if communication.status is distinct from 'sending' then
+    -- Found under way, its worker died during the call: whether it went out, nobody knows.
+    hindrance := case
+        when communication.status = 'sending' then 'worker_died'
+        when not private.has_module(communication.garage_id, 'email') then 'module_closed'
+    end;
+    update public.communications t
+       set status = case when hindrance is null then 'sending'
+                         when t.status = 'sending' then 'unknown' else 'failed' end,
+           attempt = t.attempt + 1,
+           claimed_at = case when t.status = 'sending' then t.claimed_at else clock_timestamp() end,
+           last_error = coalesce(hindrance, t.last_error)
+     where t.id = communication.id
+    returning * into communication;
+    if hindrance is not null then
+        perform private.record_attempt('send', communication.id, communication.attempt,
+            case communication.status when 'unknown' then 'unknown' else 'give_up' end, hindrance, '{}');
         return null;
     end if;
     return (
@@ -95,21 +112,29 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     push public.push_notifications;
+    hindrance text;
 begin
-    update public.push_notifications p
-       set status = case p.status when 'queued' then 'sending' else 'unknown' end,
-           attempt = p.attempt + 1,
-           claimed_at = case p.status when 'queued' then clock_timestamp() else p.claimed_at end,
-           last_error = case p.status when 'queued'
-               then p.last_error else 'the worker died during the call' end
-     where p.id = push_job.push_notification_id and p.status in ('queued', 'sending')
-    returning * into push;
-    if push.status = 'unknown' then
-        insert into public.delivery_attempts (garage_id, push_notification_id, attempt, outcome,
-            reason, started_at)
-        values (push.garage_id, push.id, push.attempt, 'unknown', push.last_error, push.claimed_at);
+    select * into push from public.push_notifications t
+     where t.id = push_job.push_notification_id and t.status in ('queued', 'sending') for update;
+    if not found then
+        return null;
     end if;
-    if push.status is distinct from 'sending' then
+    -- Found under way, its worker died during the call: whether it went out, nobody knows.
+    hindrance := case
+        when push.status = 'sending' then 'worker_died'
+        when not private.has_module(push.garage_id, 'push') then 'module_closed'
+    end;
+    update public.push_notifications t
+       set status = case when hindrance is null then 'sending'
+                         when t.status = 'sending' then 'unknown' else 'failed' end,
+           attempt = t.attempt + 1,
+           claimed_at = case when t.status = 'sending' then t.claimed_at else clock_timestamp() end,
+           last_error = coalesce(hindrance, t.last_error)
+     where t.id = push.id
+    returning * into push;
+    if hindrance is not null then
+        perform private.record_attempt('push', push.id, push.attempt,
+            case push.status when 'unknown' then 'unknown' else 'give_up' end, hindrance, '{}');
         return null;
     end if;
     return (
