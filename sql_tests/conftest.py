@@ -64,6 +64,11 @@ def _keep_busy(database: Database, customer: Customer) -> None:
     with staff.acting(database) as connection:
         steps.draft(connection, customer)
         connection.execute(
+            "insert into public.payments (garage_id, invoice_id, amount, paid_on, method)"
+            " values (%s, %s, 1, current_date - 1, 'card')",
+            (customer.garage_id, invoice["id"]),
+        )
+        connection.execute(
             "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, 'Ja')",
             (customer.garage_id, conversation),
         )

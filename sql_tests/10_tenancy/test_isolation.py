@@ -164,7 +164,7 @@ def test_owners_can_write_where_a_policy_lets_them(connection: Connection, table
     assert writable == {
         "insert": {
             "conversations", "customers", "garage_logos", "garage_modules", "invoice_lines", "invoices",
-            "messages", "odometer_readings", "vehicle_ownerships", "vehicles",
+            "messages", "odometer_readings", "payments", "vehicle_ownerships", "vehicles",
         },
         "update": {
             "conversations", "customers", "garage_modules", "garages", "invoice_lines", "invoices",

@@ -123,3 +123,29 @@ create policy select_customer on public.invoice_vat_totals for select to portal
 comment on policy select_customer on public.invoice_vat_totals is
     'A customer, through a live portal session: their own';
 grant select on portal.invoices, portal.invoice_lines, portal.invoice_vat_totals to portal;
+
+alter table public.payments enable row level security;
+alter table public.payments force row level security;
+revoke all on public.payments from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('public.payments');
+call private.audit_table('public.payments');
+create policy tenant_floor on public.payments as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on public.payments is
+    'The first lock: no row of another garage, whatever else a policy says';
+grant select on public.payments to authenticated;
+create policy select_member on public.payments for select to authenticated
+    using (garage_id = (select private.garage_id_for('invoices.read')));
+comment on policy select_member on public.payments is 'Members with invoices.read';
+grant insert (id, garage_id, invoice_id, amount, paid_on, method, note) on public.payments to authenticated;
+create policy insert_member on public.payments for insert to authenticated
+    with check (garage_id = (select private.garage_id_for('payments.write')));
+comment on policy insert_member on public.payments is 'Members with payments.write';
+grant select (garage_id, invoice_id, amount) on public.payments to portal;
+create policy select_customer on public.payments for select to portal
+    using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
+        select from public.invoices i where i.garage_id = payments.garage_id and i.id = payments.invoice_id));
+comment on policy select_customer on public.payments is
+    'A customer, through a live portal session: their own';
+grant select on public.invoice_balances to authenticated;
