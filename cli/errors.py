@@ -7,12 +7,15 @@ Typer itself answers 2 for options it does not know and 130 for Ctrl-C. The code
 listed in docs/errors.md, beside those of the database and the edge.
 """
 
-import httpx
-from postgrest import APIError
-from storage3.exceptions import StorageApiError
-from supabase_auth.errors import AuthApiError, AuthError, AuthRetryableError
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from cli.output import tell
+
+if TYPE_CHECKING:
+    import httpx
+    from postgrest import APIError
 
 
 class CommandFailed(Exception):
@@ -41,6 +44,12 @@ def explain(error: Exception) -> CommandFailed | None:
     """
     if isinstance(error, CommandFailed):
         return error
+    # Not before something failed: the clients take a second to load.
+    import httpx
+    from postgrest import APIError
+    from storage3.exceptions import StorageApiError
+    from supabase_auth.errors import AuthApiError, AuthError, AuthRetryableError
+
     if isinstance(error, APIError):
         return _from_postgrest(error)
     if isinstance(error, httpx.HTTPStatusError):

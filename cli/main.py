@@ -1,26 +1,54 @@
 """`autexor`: the command line's entry point."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from cli.commands import deliveries, demo, docs, invoices, policies, stack, worker
 from cli.errors import explain, report
+
+COMMANDS = ("demo", "stack", "invoices", "deliveries", "worker", "policies", "docs")
+
+
+class _Commands(TyperGroup):
+    """Each noun is its module in `cli.commands`, loaded when it is asked for: together they take seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        command = _load(cmd_name)
+        command.name = cmd_name
+        return command
+
+
+def _load(noun: str) -> Any:
+    module: Any = import_module(f"cli.commands.{noun}")
+    if hasattr(module, "app"):
+        return get_group(module.app)
+    single = typer.Typer(add_completion=False)
+    single.command()(getattr(module, noun))
+    return get_command(single)
+
 
 app = typer.Typer(
     name="autexor",
+    cls=_Commands,
     help="Run and look after Autexor: local stack, workers, invoices, deliveries, access policies.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(stack.app, name="stack")
-app.add_typer(invoices.app, name="invoices")
-app.add_typer(deliveries.app, name="deliveries")
-app.add_typer(worker.app, name="worker")
-app.add_typer(policies.app, name="policies")
-app.add_typer(docs.app, name="docs")
-app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _root() -> None:
+    """Typer wants something of its own beside the commands that are loaded later."""
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def up(
     as_json: JsonFlag = False,
 ) -> None:
     """Start the stack; its data is kept between runs (DEVSTACK_DIR, DEVSTACK_PORT)."""
-    stack = Stack.here()
+    stack = _here()
     if foreground:
         command = stack.supervisor_command(is_bare=bare, has_worker=not no_worker)
         os.chdir(ROOT)
@@ -47,7 +47,7 @@ def up(
 def down() -> None:
     """Stop the stack and keep its data."""
     with _explained(), progress("Stopping the local stack"):
-        Stack.here().down()
+        _here().down()
 
 
 @app.command("reset")
@@ -55,7 +55,7 @@ def reset(
     yes: YesFlag = False, bare: BareFlag = False, no_worker: NoWorkerFlag = False, as_json: JsonFlag = False
 ) -> None:
     """Remove everything the stack keeps (database, files, mails, keys) and start it anew."""
-    stack = Stack.here()
+    stack = _here()
     _confirm(f"Remove all data of the local stack in {stack.settings.data_dir}?", yes)
     with _explained(), progress("Emptying and starting the local stack"):
         stack.empty()
@@ -66,7 +66,7 @@ def reset(
 @app.command("status")
 def status(as_json: JsonFlag = False) -> None:
     """Show whether the stack runs, its parts, and where it keeps its data. Exits 1 when it does not run."""
-    stack = Stack.here()
+    stack = _here()
     _show(stack, as_json)
     if not stack.is_up:
         raise typer.Exit(1)
@@ -76,13 +76,18 @@ def status(as_json: JsonFlag = False) -> None:
 def env(as_json: JsonFlag = False) -> None:
     """Print addresses, keys and settings as shell assignments, exported: `eval "$(autexor stack env)"`."""
     with _explained():
-        settings = Stack.here().environment()
+        settings = _here().environment()
     if as_json:
         emit(settings, as_json=True)
         return
     for name, value in settings.items():
         emit_text(f"{name}={shlex.quote(value)}")
     emit_text(f"export {' '.join(settings)}")
+
+
+def _here() -> Stack:
+    with _explained():
+        return Stack.here()
 
 
 def _show(stack: Stack, as_json: bool) -> None:

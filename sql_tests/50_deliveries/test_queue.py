@@ -196,7 +196,7 @@ def test_a_worker_that_died_while_rendering_is_followed_by_another(
     assert finish(database, "render", alive) == "stored"
     with refused("job_superseded", 409):
         finish(database, "render", alive)
-    assert outcomes(database) == ["done"]
+    assert outcomes(database) == ["retry", "done"], "the attempt of the dead worker is recorded, too"
 
 
 def test_workers_that_keep_dying_while_rendering_leave_failed(
@@ -210,7 +210,7 @@ def test_workers_that_keep_dying_while_rendering_leave_failed(
     assert claim(database, "render") == []
     row = row_of(database, "render")
     assert (row["status"], row["last_error"]) == ("failed", "worker_died")
-    assert outcomes(database) == ["give_up"]
+    assert outcomes(database) == ["retry"] * row["attempt_limit"] + ["give_up"]
 
 
 @pytest.mark.parametrize("late", ["done", "retry", "give_up", "unknown"])

@@ -109,12 +109,12 @@ def test_the_grace_of_ten_seconds_is_not_for_another_device(calm: Database) -> N
 @pytest.mark.req("P8")
 def test_the_garage_decides_after_how_many_idle_minutes_a_session_ends(calm: Database) -> None:
     session, token = sign_in(calm, CARLA)
-    change(calm, "update public.garages set portal_idle_minutes = 5 where id = %s", NOORD)
-    assert refresh(calm, CARLA, token, f"{token} 2")["idle_seconds"] == 300
+    change(calm, "update public.garages set portal_idle_minutes = 15 where id = %s", NOORD)
+    assert refresh(calm, CARLA, token, f"{token} 2")["idle_seconds"] == 900
     with CARLA.with_session(session["session_id"]).acting(calm) as connection:
-        assert one(connection, "select portal_idle_minutes from portal.garage") == 5
+        assert one(connection, "select portal_idle_minutes from portal.garage") == 15
     row = "select (idle_expires_at - refreshed_at)::text from public.portal_sessions where id = %s"
-    assert look(calm, row, session["session_id"]) == "00:05:00"
+    assert look(calm, row, session["session_id"]) == "00:15:00"
     change(calm, "update public.garages set portal_idle_minutes = 30 where id = %s", NOORD)
 
 

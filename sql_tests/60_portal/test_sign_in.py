@@ -105,7 +105,14 @@ def test_the_edge_gets_the_hashes_of_this_login_on_this_device_and_no_other(
     database: Database, other: dict[str, object], has_password: bool, has_pin: bool
 ) -> None:
     answer = reserve(database, CARLA, **other)
-    assert set(answer) == {"attempt_id", "is_allowed", "retry_after_seconds", "password_hash", "pin_hash"}
+    assert set(answer) == {
+        "attempt_id",
+        "is_allowed",
+        "is_address_blocked",
+        "retry_after_seconds",
+        "password_hash",
+        "pin_hash",
+    }
     assert (answer["password_hash"] is not None, answer["pin_hash"] is not None) == (has_password, has_pin)
 
 

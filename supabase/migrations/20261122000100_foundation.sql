@@ -25,6 +25,7 @@ begin
 end $$;
 -- What strangers can make the edge ask must not hold the database up.
 alter role edge set statement_timeout = '5s';
+alter role worker set statement_timeout = '30s';
 grant portal to authenticator;
 -- As Supabase's manual has it for a role of one's own: what Storage grants to anon, portal needs too.
 -- Hence nothing of ours is ever granted to anon that a customer should not have.

@@ -24,7 +24,7 @@ create table public.garages (
     accent_color text check (accent_color ~ '^#[0-9a-f]{6}$'),
     logo_sha256 text,
     payment_days int not null default 30 check (payment_days between 0 and 120),
-    portal_idle_minutes int not null default 30 check (portal_idle_minutes between 5 and 30),
+    portal_idle_minutes int not null default 30 check (portal_idle_minutes between 15 and 30),
     portal_session_hours int not null default 12 check (portal_session_hours between 1 and 12),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
@@ -130,8 +130,8 @@ insert into private.permissions (permission, module) values
     ('members.read', null), ('members.write', null),
     ('customers.read', null), ('customers.write', null),
     ('vehicles.read', null), ('vehicles.write', null),
-    ('invoices.read', 'invoicing'), ('invoices.write', 'invoicing'), ('invoices.issue',
-        'invoicing'),
+    ('invoices.read', 'invoicing'), ('invoices.write', 'invoicing'),
+    ('invoices.issue', 'invoicing'), ('documents.read', 'pdf_storage'),
     ('deliveries.read', null), ('deliveries.retry', null),
     ('portal_accounts.read', 'portal'), ('portal_accounts.write', 'portal'),
     ('conversations.read', 'conversations'), ('conversations.write', 'conversations'),
@@ -156,16 +156,15 @@ select 'manager', permission from private.permissions where permission <> 'membe
 union all
 select 'receptionist', unnest(array[
     'garage.read', 'members.read', 'customers.read', 'customers.write', 'vehicles.read',
-        'vehicles.write',
-    'invoices.read', 'invoices.write', 'invoices.issue', 'deliveries.read', 'deliveries.retry',
+    'vehicles.write', 'invoices.read', 'invoices.write', 'invoices.issue', 'documents.read',
+    'deliveries.read', 'deliveries.retry',
     'portal_accounts.read', 'portal_accounts.write', 'conversations.read', 'conversations.write'])
 union all
 select 'mechanic', unnest(array['garage.read', 'members.read', 'vehicles.read', 'vehicles.write'])
 union all
 select 'accountant', unnest(array[
     'garage.read', 'members.read', 'customers.read', 'vehicles.read', 'invoices.read',
-        'deliveries.read',
-    'audit.read']);
+    'documents.read', 'deliveries.read', 'audit.read']);
 
 create table public.memberships (
     id uuid primary key default gen_random_uuid(),
@@ -237,6 +236,18 @@ begin
     );
 end $$;
 comment on function private.has_module is 'Has the garage switched this module on?';
+
+create function private.today_at(garage_id uuid)
+returns date
+language sql
+stable
+security definer -- asked for callers who may not read the settings
+set search_path = pg_catalog, pg_temp
+as $$
+    select (now() at time zone g.time_zone)::date
+      from public.garages g where g.id = today_at.garage_id;
+$$;
+comment on function private.today_at is 'The date it is at a garage';
 
 -- Total: whatever the claims hold, the answer is a garage or null. One raising policy would stop
 -- Realtime for everybody. A handler does not cover declarations, so those assign nothing.
@@ -454,3 +465,5 @@ create trigger _050_require_permission before insert or update on public.garage_
     for each statement execute function private.tg__require_permission('garage.write');
 create trigger _200_known before insert or update of module on public.garage_modules
     for each row execute function private.tg_garage_modules__known();
+create trigger _050_require_permission before insert on public.garage_logos
+    for each statement execute function private.tg__require_permission('garage.write');

@@ -1,6 +1,8 @@
 -- Whom a garage works for, and on what: customers, vehicles, who owned which vehicle when, and what
 -- the odometer said.
 
+create extension if not exists btree_gist with schema extensions;
+
 create table public.customers (
     id uuid primary key default gen_random_uuid(),
     garage_id uuid not null references public.garages (id),
@@ -94,7 +96,11 @@ create table public.vehicle_ownerships (
     unique (garage_id, id),
     foreign key (garage_id, vehicle_id) references public.vehicles (garage_id, id),
     foreign key (garage_id, customer_id) references public.customers (garage_id, id),
-    constraint vehicle_ownerships_interval_is_forward check (valid_to > valid_from)
+    constraint vehicle_ownerships_interval_is_forward check (
+        valid_from between date '1900-01-01' and date '2100-01-01' and valid_to > valid_from
+        and valid_to <= date '2100-01-01'),
+    constraint vehicle_ownerships_one_owner_at_a_time exclude using gist (
+        garage_id with =, vehicle_id with =, daterange(valid_from, valid_to) with &&)
 );
 alter table public.vehicle_ownerships enable row level security;
 alter table public.vehicle_ownerships force row level security;
@@ -108,8 +114,6 @@ comment on column public.vehicle_ownerships.valid_from is 'internal';
 comment on column public.vehicle_ownerships.valid_to is
     'internal: first day the customer no longer owned it; null while they do';
 comment on column public.vehicle_ownerships.created_at is 'internal';
-create unique index vehicle_ownerships_one_owner_idx
-    on public.vehicle_ownerships (garage_id, vehicle_id) where valid_to is null;
 create index vehicle_ownerships_vehicle_idx on public.vehicle_ownerships (garage_id, vehicle_id);
 create index vehicle_ownerships_customer_idx on public.vehicle_ownerships (garage_id, customer_id);
 
@@ -118,7 +122,7 @@ create table public.odometer_readings (
     garage_id uuid not null,
     vehicle_id uuid not null,
     reading_km int not null check (reading_km between 0 and 9999999),
-    read_on date not null,
+    read_on date not null check (read_on between date '1900-01-01' and date '2100-01-01'),
     source text not null default 'staff' check (source in ('staff', 'invoice')),
     created_at timestamptz not null default now(),
     unique (garage_id, id),

@@ -5,6 +5,7 @@ create table public.invoice_series (
     series text not null check (series ~ '^[A-Z]{0,4}$'),
     year int not null,
     last_number int not null default 0,
+    last_issue_date date,
     primary key (garage_id, series, year)
 );
 alter table public.invoice_series enable row level security;
@@ -16,6 +17,8 @@ comment on column public.invoice_series.series is
     'internal: prefix of the number; empty for ordinary invoices';
 comment on column public.invoice_series.year is 'internal';
 comment on column public.invoice_series.last_number is 'internal';
+comment on column public.invoice_series.last_issue_date is
+    'internal: a later number never has an earlier date';
 
 create table public.invoices (
     id uuid primary key default gen_random_uuid(),
@@ -23,7 +26,7 @@ create table public.invoices (
     customer_id uuid not null,
     vehicle_id uuid,
     odometer_km int check (odometer_km between 0 and 9999999),
-    supply_date date,
+    supply_date date check (supply_date between date '2000-01-01' and date '2100-01-01'),
     note text check (length(note) <= 1000),
     internal_note text check (length(internal_note) <= 4000),
     status text not null generated always as (case when issued_at is null
@@ -74,7 +77,7 @@ comment on column public.invoices.supply_date is 'internal: when different from 
 comment on column public.invoices.note is
     'personal(content; subject=customer; on_erasure=keep:invoice): printed on the invoice';
 comment on column public.invoices.internal_note is
-    'personal(content; subject=customer; on_erasure=erase): for the garage alone';
+    'personal(content; subject=customer; on_erasure=keep:invoice): for the garage alone';
 comment on column public.invoices.status is 'internal';
 comment on column public.invoices.series is 'internal';
 comment on column public.invoices.year is 'internal';
@@ -232,11 +235,11 @@ begin
     end if;
     if tg_op <> 'INSERT' then
         select i.issued_at into issued from public.invoices i
-            where i.id = old.invoice_id for key share;
+            where i.garage_id = old.garage_id and i.id = old.invoice_id for key share;
     end if;
     if issued is null and tg_op <> 'DELETE' then
         select i.issued_at into issued from public.invoices i
-            where i.id = new.invoice_id for key share;
+            where i.garage_id = new.garage_id and i.id = new.invoice_id for key share;
     end if;
     if issued is not null then
         perform private.refuse('invoice_is_issued', 'An issued invoice can no longer change',
@@ -302,6 +305,9 @@ begin
         perform private.refuse('vin_and_odometer_required',
             'An invoice for work on a vehicle states its VIN and its odometer reading',
             'Fill in the VIN of the vehicle and the kilometres on the invoice');
+    elsif invoice.supply_date > private.today_at(invoice.garage_id) then
+        perform private.refuse('supply_date_in_future', 'The date of supply lies in the future',
+            'Issue the invoice when the work is done');
     end if;
 end $$;
 comment on function private.refuse_unissuable is
@@ -377,6 +383,8 @@ begin
         perform private.refuse('invoice_not_found', 'This invoice does not exist',
             'Look it up in the list', 404);
     end if;
+    perform from public.vehicles v
+     where v.garage_id = garage.id and v.id = invoice.vehicle_id for share;
     perform private.refuse_unissuable(invoice);
 
     insert into public.invoice_vat_totals (garage_id, invoice_id, vat_rate, base, vat)
@@ -391,15 +399,17 @@ begin
 
     invoice.issued_at := now();
     invoice.issued_by := auth.uid();
-    invoice.issue_date := (now() at time zone garage.time_zone)::date;
-    invoice.due_date := invoice.issue_date + garage.payment_days;
+    invoice.issue_date := private.today_at(garage.id);
     invoice.year := extract(year from invoice.issue_date);
-    insert into public.invoice_series as s (garage_id, series, year, last_number)
-    values (garage.id, invoice.series, invoice.year, 1)
-    on conflict (garage_id, series, year) do update set last_number = s.last_number + 1
-    returning s.last_number into invoice.number;
+    insert into public.invoice_series as s (garage_id, series, year, last_number, last_issue_date)
+    values (garage.id, invoice.series, invoice.year, 1, invoice.issue_date)
+    on conflict (garage_id, series, year) do update
+        set last_number = s.last_number + 1,
+            last_issue_date = greatest(s.last_issue_date, excluded.last_issue_date)
+    returning s.last_number, s.last_issue_date into invoice.number, invoice.issue_date;
+    invoice.due_date := invoice.issue_date + garage.payment_days;
     invoice.invoice_number := format('%s%s-%s', invoice.series, invoice.year,
-        lpad(invoice.number::text, 5, '0'));
+        lpad(invoice.number::text, greatest(5, length(invoice.number::text)), '0'));
     invoice.structured_communication :=
         private.structured_communication((invoice.year % 100)::bigint * 100000000 + invoice.number);
 

@@ -110,4 +110,20 @@ comment on function public.mark_conversation_read is
     'Marks what the customer wrote as read by the garage; the number of messages it marked';
 grant execute on function public.mark_conversation_read to authenticated;
 
-alter publication supabase_realtime add table public.messages;
+-- Who listens learns that there is something to read, not what it says. The table itself is not
+-- published: Realtime would then ask it as every role that may read some of its columns, and one role
+-- that cannot name its schema would stop the changes for everybody.
+create function private.tg_messages__broadcast()
+returns trigger
+language plpgsql
+security definer -- members may not write to Realtime
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform realtime.send(
+        jsonb_build_object('message_id', new.id, 'conversation_id', new.conversation_id, 'sender', new.sender),
+        'message', format('garage:%s:conversations', new.garage_id), true);
+    return null;
+end $$;
+create trigger _600_broadcast after insert on public.messages
+    for each row execute function private.tg_messages__broadcast();

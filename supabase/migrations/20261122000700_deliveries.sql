@@ -307,6 +307,13 @@ declare
     invoice public.invoices;
 begin
     select * into strict invoice from public.invoices i where i.id = announce_invoice.invoice_id;
+    -- Told once: a document that is rendered after all has nothing new to say.
+    if exists (select from public.communications c
+                where c.garage_id = invoice.garage_id and c.invoice_id = invoice.id)
+        or exists (select from public.push_notifications p
+                    where p.garage_id = invoice.garage_id and p.invoice_id = invoice.id) then
+        return;
+    end if;
     insert into public.communications (garage_id, customer_id, invoice_id, document_id, template,
         locale, recipient)
     select c.garage_id, c.id, invoice.id, announce_invoice.document_id, 'invoice_issued', c.locale,

@@ -16,6 +16,9 @@ begin
     if not found then
         return null;
     end if;
+    if document.status = 'rendering' then
+        perform private.record_attempt('render', document.id, document.attempt, 'retry', 'worker_died', '{}');
+    end if;
     hindrance := case
         when not private.has_module(document.garage_id, 'pdf_storage') then 'module_closed'
         when document.attempt >= document.attempt_limit then coalesce(document.last_error, 'worker_died')
@@ -28,6 +31,9 @@ begin
     returning * into document;
     if hindrance is not null then
         perform private.record_attempt('render', document.id, document.attempt, 'give_up', hindrance, '{}');
+        if hindrance = 'module_closed' then
+            perform private.announce_invoice(document.invoice_id, null);
+        end if;
         return null;
     end if;
     return (
@@ -73,7 +79,7 @@ begin
      where t.id = communication.id
     returning * into communication;
     if hindrance is not null then
-        perform private.record_attempt('send', communication.id, communication.attempt,
+        perform private.record_attempt('send', communication.id, communication.attempt - (communication.status = 'unknown')::int,
             case communication.status when 'unknown' then 'unknown' else 'give_up' end, hindrance, '{}');
         return null;
     end if;
@@ -133,7 +139,7 @@ begin
      where t.id = push.id
     returning * into push;
     if hindrance is not null then
-        perform private.record_attempt('push', push.id, push.attempt,
+        perform private.record_attempt('push', push.id, push.attempt - (push.status = 'unknown')::int,
             case push.status when 'unknown' then 'unknown' else 'give_up' end, hindrance, '{}');
         return null;
     end if;
@@ -372,7 +378,10 @@ begin
         perform private.enqueue('render', subject_id);
         return 'invoice_document';
     end if;
-    update public.communications c set status = 'queued', attempt_limit = c.attempt + 8
+    update public.communications c
+       set status = 'queued', attempt_limit = c.attempt + 8,
+           recipient = coalesce((select k.email from public.customers k
+                                  where k.garage_id = c.garage_id and k.id = c.customer_id), c.recipient)
      where c.garage_id = garage and c.id = retry_delivery.subject_id
          and c.status in ('failed', 'unknown');
     if found then

@@ -59,9 +59,9 @@ comment on column audit.access_entries.actor is
 comment on column audit.access_entries.subject_id is 'internal: the invoice a link was for';
 comment on column audit.access_entries.session_id is 'internal';
 comment on column audit.access_entries.client_ip is
-    'personal(usage; subject=customer; on_erasure=erase)';
+    'personal(usage; subject=customer; on_erasure=keep:audit)';
 comment on column audit.access_entries.user_agent is
-    'personal(usage; subject=customer; on_erasure=erase)';
+    'personal(usage; subject=customer; on_erasure=keep:audit)';
 create index access_entries_garage_idx on audit.access_entries (garage_id, occurred_at desc);
 create index access_entries_subject_idx on audit.access_entries (garage_id, subject_id);
 
@@ -232,6 +232,9 @@ begin
         select 'public.invoices', invoice::text
         union all select 'public.invoice_lines', l.id::text from public.invoice_lines l
             where l.garage_id = garage and l.invoice_id = invoice
+        union all select e.table_name, e.row_id from audit.entries e
+            where e.garage_id = garage and e.table_name = 'public.invoice_lines' and e.op = 'D'
+                and e.changes ->> 'invoice_id' = invoice::text
         union all select 'public.invoice_documents', d.id::text from public.invoice_documents d
             where d.garage_id = garage and d.invoice_id = invoice
         union all select 'public.communications', c.id::text from public.communications c

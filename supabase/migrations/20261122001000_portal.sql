@@ -72,15 +72,20 @@ begin
             coalesce(device.id::text, 'stranger')),
         private.limit_key('login address',
             network(set_masklen(address, case family(address) when 6 then 64 else 32 end))::text)];
-    wait := greatest(private.take(keys[1], 5, interval '15 minutes', interval '15 minutes'),
-                     private.take(keys[2], 60, interval '15 minutes', interval '15 minutes'), 0);
+    if private.take(keys[2], 60, interval '15 minutes', interval '15 minutes') > 0 then
+        return jsonb_build_object('attempt_id', attempt, 'is_allowed', false,
+            'retry_after_seconds', 0,
+            'is_address_blocked', true, 'password_hash', null, 'pin_hash', null);
+    end if;
+    wait := greatest(private.take(keys[1], 5, interval '15 minutes', interval '15 minutes'), 0);
     insert into private.login_attempts
         (id, garage_id, account_id, device_id, limit_keys, is_allowed, client_ip, user_agent)
     select attempt, g.id, account.id, device.id, keys, wait = 0, address,
            left(portal_login_reserve.user_agent, 400)
       from public.garages g where g.id = portal_login_reserve.garage_id;
     return jsonb_build_object(
-        'attempt_id', attempt, 'is_allowed', wait = 0 and found, 'retry_after_seconds', wait,
+        'attempt_id', attempt, 'is_allowed', wait = 0 and found,
+        'retry_after_seconds', wait, 'is_address_blocked', false,
         'password_hash', (select c.password_hash from private.portal_credentials c
                            where c.account_id = account.id),
         'pin_hash', (select p.pin_hash from private.portal_pins p where p.device_id = device.id));

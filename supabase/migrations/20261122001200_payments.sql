@@ -37,18 +37,7 @@ comment on column public.payments.created_at is 'internal';
 create index payments_invoice_idx on public.payments (garage_id, invoice_id);
 create index payments_garage_id_paid_on_idx on public.payments (garage_id, paid_on desc);
 
-create function private.today_at(garage_id uuid)
-returns date
-language sql
-stable
-security definer -- asked by triggers of members who may not read the settings
-set search_path = pg_catalog, pg_temp
-as $$
-    select (now() at time zone g.time_zone)::date from public.garages g
-        where g.id = today_at.garage_id;
-$$;
-comment on function private.today_at is 'The date it is at a garage';
-grant execute on function private.today_at to authenticated;
+grant execute on function private.today_at to authenticated, portal;
 
 create function private.tg_payments__validate()
 returns trigger
@@ -98,28 +87,34 @@ $$;
 comment on function private.payment_status is 'unpaid, partly_paid, paid or overpaid';
 grant execute on function private.payment_status to authenticated, portal;
 
+create function private.paid_total(garage_id uuid, invoice_id uuid)
+returns numeric
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select coalesce(sum(p.amount), 0) from public.payments p
+     where p.garage_id = paid_total.garage_id and p.invoice_id = paid_total.invoice_id;
+end;
+comment on function private.paid_total is
+    'EUR received for an invoice, less what was given back; as far as the caller may see';
+grant execute on function private.paid_total to authenticated, portal;
+
 create view public.invoice_balances with (security_invoker = on) as
     select i.id as invoice_id, i.garage_id, i.customer_id, i.invoice_number, i.due_date,
-        i.gross_total,
-           p.paid_total, i.gross_total - p.paid_total as balance,
+           i.gross_total, p.paid_total, i.gross_total - p.paid_total as balance,
            private.payment_status(i.gross_total, p.paid_total) as payment_status,
            i.due_date < (select private.today_at(private.garage_id()))
                and p.paid_total < i.gross_total as is_overdue
       from public.invoices i
-     cross join lateral (
-        select coalesce(sum(p.amount), 0) as paid_total from public.payments p
-         where p.garage_id = i.garage_id and p.invoice_id = i.id) p
+     cross join lateral (select private.paid_total(i.garage_id, i.id)) p (paid_total)
      where i.issued_at is not null;
 comment on view public.invoice_balances is
     'What is still to be paid of each issued invoice, and whether it is overdue where the garage is';
 
 create or replace view portal.invoices with (security_invoker = on) as
-    select i.id, i.garage_id, i.customer_id, i.vehicle_id, i.invoice_number, i.issue_date,
-        i.due_date,
-           i.supply_date, i.odometer_km, i.currency, i.net_total, i.vat_total, i.gross_total,
-           i.structured_communication, i.note, p.paid_total,
-           private.payment_status(i.gross_total, p.paid_total) as payment_status
-      from public.invoices i
-     cross join lateral (
-        select coalesce(sum(p.amount), 0) as paid_total from public.payments p
-         where p.garage_id = i.garage_id and p.invoice_id = i.id) p;
+    select id, garage_id, customer_id, vehicle_id, invoice_number, issue_date, due_date, supply_date,
+           odometer_km, currency, net_total, vat_total, gross_total, structured_communication, note,
+           private.paid_total(garage_id, id) as paid_total,
+           private.payment_status(gross_total, private.paid_total(garage_id, id)) as payment_status
+      from public.invoices;

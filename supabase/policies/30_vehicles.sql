@@ -35,7 +35,8 @@ create policy select_customer on public.vehicles for select to portal
         select from public.vehicle_ownerships o
          where o.garage_id = vehicles.garage_id and o.vehicle_id = vehicles.id
            and o.customer_id = (select private.portal_customer_id())
-           and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)));
+           and o.valid_from <= (select private.today_at(private.garage_id()))
+           and coalesce(o.valid_to > (select private.today_at(private.garage_id())), true)));
 comment on policy select_customer on public.vehicles is
     'A customer, through a live portal session: their own';
 

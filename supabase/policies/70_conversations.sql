@@ -58,3 +58,9 @@ create policy select_customer on public.messages for select to portal
 comment on policy select_customer on public.messages is
     'A customer, through a live portal session: their own';
 grant select on portal.conversations, portal.messages to portal;
+
+-- The private channel on which a garage's members learn of new messages.
+drop policy if exists select_member on realtime.messages;
+create policy select_member on realtime.messages for select to authenticated
+    using (extension = 'broadcast' and (select realtime.topic()) = format('garage:%s:conversations',
+        (select private.garage_id_for('conversations.read'))));

@@ -6,10 +6,12 @@ create policy tenant_floor on storage.objects as restrictive for all to public
     using (split_part(name, '/', 1) = (select private.garage_id())::text)
     with check (split_part(name, '/', 1) = (select private.garage_id())::text);
 
+-- Staff download as themselves; a signed URL would outlive their membership and the log.
 drop policy if exists select_member on storage.objects;
 create policy select_member on storage.objects for select to authenticated
     using (bucket_id = 'invoices'
-        and split_part(name, '/', 1) = (select private.garage_id_for('invoices.read'))::text);
+        and split_part(name, '/', 1) = (select private.garage_id_for('documents.read'))::text
+        and coalesce(storage.operation(), '') !~ 'object[.]sign');
 
 -- A customer has no path of their own to a file: only the edge can have a link signed, one at a time.
 drop policy if exists select_customer on storage.objects;

@@ -1,4 +1,4 @@
-"""Listening for messages over Realtime, with the official async client, while something is sent."""
+"""Listening on a garage's private channel, with the official async client, while something is sent."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
+from realtime import AsyncRealtimeClient, RealtimeSubscribeStates
 from supabase import Client
 from websockets.exceptions import WebSocketException
 
@@ -20,71 +20,60 @@ GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Heard:
-    """What was sent, what each listener received, and how long the first of them waited."""
+    """What was sent, what each listener heard (None: not let in), and how long the first waited."""
 
     sent: Record
-    records: dict[str, list[Record]]
+    notices: dict[str, list[Record] | None]
     milliseconds: int | None
 
 
-def listen_while(stack: LocalStack, members: Mapping[str, Client], send: Callable[[], Record]) -> Heard:
-    """Let signed-in members listen for new messages, call `send`, and tell who heard what.
+def listen_while(
+    stack: LocalStack, topic: str, members: Mapping[str, Client], send: Callable[[], Record]
+) -> Heard:
+    """Let signed-in members ask for a private channel, call `send`, and tell who heard what.
 
     Waits until the first listener hears something, then a moment longer for those who should not.
-    Raises CommandFailed when a subscription is not confirmed in time.
     """
-    return asyncio.run(_listen_while(stack, members, send))
+    return asyncio.run(_listen_while(stack, topic, members, send))
 
 
 async def _listen_while(
-    stack: LocalStack, members: Mapping[str, Client], send: Callable[[], Record]
+    stack: LocalStack, topic: str, members: Mapping[str, Client], send: Callable[[], Record]
 ) -> Heard:
-    records: dict[str, list[Record]] = {name: [] for name in members}
+    notices: dict[str, list[Record] | None] = {}
     first = asyncio.Event()
     clients: list[AsyncRealtimeClient] = []
     try:
         for name, member in members.items():
-            clients.append(await _subscribe(stack, member, records[name], first))
+            clients.append(await _connect(stack, member))
+            notices[name] = await _subscribe(clients[-1], topic, first)
         started = time.monotonic()
         sent = await asyncio.to_thread(send)
         try:
             await asyncio.wait_for(first.wait(), PATIENCE_SECONDS)
         except TimeoutError:
-            return Heard(sent, records, None)
+            return Heard(sent, notices, None)
         milliseconds = round((time.monotonic() - started) * 1000)
         await asyncio.sleep(GRACE_SECONDS)
-        return Heard(sent, records, milliseconds)
+        return Heard(sent, notices, milliseconds)
     finally:
         for client in clients:
             await client.close()
 
 
-async def _subscribe(
-    stack: LocalStack, member: Client, records: list[Record], first: asyncio.Event
-) -> AsyncRealtimeClient:
-    client = await _connect(stack, member)
-    confirmed = asyncio.Event()
+async def _subscribe(client: AsyncRealtimeClient, topic: str, first: asyncio.Event) -> list[Record] | None:
+    """What will be heard on the channel, growing as it arrives; None when it lets this member not in."""
+    notices: list[Record] = []
+    states: list[RealtimeSubscribeStates] = []
 
-    def on_message(payload: Mapping[str, Any]) -> None:
-        records.append(dict(payload["data"]["record"]))
+    def on_message(broadcast: Mapping[str, Any]) -> None:
+        notices.append(dict(broadcast["payload"]))
         first.set()
 
-    channel = client.channel("demo-messages")
-    channel.on_system(lambda _: confirmed.set())
-    channel.on_postgres_changes(
-        RealtimePostgresChangesListenEvent.Insert, on_message, table="messages", schema="public"
-    )
-    await channel.subscribe()
-    try:
-        await asyncio.wait_for(confirmed.wait(), PATIENCE_SECONDS)
-    except TimeoutError:
-        raise CommandFailed(
-            "realtime_not_confirmed",
-            "Realtime did not confirm the subscription",
-            f"no `system` message within {PATIENCE_SECONDS:.0f} seconds",
-            "See the gateway's log: `autexor stack status` says where",
-        ) from None
-    return client
+    channel = client.channel(topic, {"config": {"private": True, "broadcast": None, "presence": None}})
+    channel.on_broadcast("message", on_message)
+    await channel.subscribe(lambda state, _: states.append(state))
+    return notices if states and states[0] is RealtimeSubscribeStates.SUBSCRIBED else None
 
 
 async def _connect(stack: LocalStack, member: Client) -> AsyncRealtimeClient:

@@ -167,7 +167,7 @@ comment on policy select_customer on public.customers is
 grant select on portal.profile to portal;
 -- <<<
 
--- >>> policies/30_vehicles.sql sha256:c94b3c37132d03dc03685408004f8406d3eceee6a7515bb0fbc250db96854dd0
+-- >>> policies/30_vehicles.sql sha256:80a560707969c6309fd243c56d5765fbc9ba3c96e391e3be71b18e2ede6d273d
 -- Vehicles, their owners and their odometers: staff read and write, a customer reads what is theirs now.
 
 alter table public.vehicles enable row level security;
@@ -205,7 +205,8 @@ create policy select_customer on public.vehicles for select to portal
         select from public.vehicle_ownerships o
          where o.garage_id = vehicles.garage_id and o.vehicle_id = vehicles.id
            and o.customer_id = (select private.portal_customer_id())
-           and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)));
+           and o.valid_from <= (select private.today_at(private.garage_id()))
+           and coalesce(o.valid_to > (select private.today_at(private.garage_id())), true)));
 comment on policy select_customer on public.vehicles is
     'A customer, through a live portal session: their own';
 
@@ -278,7 +279,7 @@ comment on policy select_customer on public.odometer_readings is
 grant select on portal.vehicles, portal.odometer_readings to portal;
 -- <<<
 
--- >>> policies/40_billing.sql sha256:45de24d498aa28331fc4d402ffd6864a047e5382c23af78e609d8e2c6e6f7b5d
+-- >>> policies/40_billing.sql sha256:ff7476c60e3fd2b9976f480aad0fdef338a116a6008debef440d86f370660eb2
 -- Invoices: staff draft and issue, a customer reads their own issued ones. Numbers, totals, dates and
 -- snapshot are columns nobody may write: they come from private.issue_invoice.
 
@@ -404,6 +405,32 @@ create policy select_customer on public.invoice_vat_totals for select to portal
 comment on policy select_customer on public.invoice_vat_totals is
     'A customer, through a live portal session: their own';
 grant select on portal.invoices, portal.invoice_lines, portal.invoice_vat_totals to portal;
+
+alter table public.payments enable row level security;
+alter table public.payments force row level security;
+revoke all on public.payments from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('public.payments');
+call private.audit_table('public.payments');
+create policy tenant_floor on public.payments as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on public.payments is
+    'The first lock: no row of another garage, whatever else a policy says';
+grant select on public.payments to authenticated;
+create policy select_member on public.payments for select to authenticated
+    using (garage_id = (select private.garage_id_for('invoices.read')));
+comment on policy select_member on public.payments is 'Members with invoices.read';
+grant insert (id, garage_id, invoice_id, amount, paid_on, method, note) on public.payments to authenticated;
+create policy insert_member on public.payments for insert to authenticated
+    with check (garage_id = (select private.garage_id_for('payments.write')));
+comment on policy insert_member on public.payments is 'Members with payments.write';
+grant select (garage_id, invoice_id, amount) on public.payments to portal;
+create policy select_customer on public.payments for select to portal
+    using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
+        select from public.invoices i where i.garage_id = payments.garage_id and i.id = payments.invoice_id));
+comment on policy select_customer on public.payments is
+    'A customer, through a live portal session: their own';
+grant select on public.invoice_balances to authenticated;
 -- <<<
 
 -- >>> policies/50_deliveries.sql sha256:dbf8bbafc0fc307f14eb94f21e65a04e6517979e1de9f2adf9a279f3ca68f94d
@@ -621,7 +648,7 @@ revoke all on private.rate_limits from anon, authenticated, portal, service_role
 call private.reset_policies('private.rate_limits');
 -- <<<
 
--- >>> policies/70_conversations.sql sha256:3097d7963b9bb594857fd06af35688067bc4230a9f55ba2bf2f02a084e4c35c8
+-- >>> policies/70_conversations.sql sha256:5636662278f66a30eeaf8a162eb1882d99f1fce43e6bd47a3aeb8a2242fb6903
 -- Conversations: staff read and write for the garage; a customer reads their own and writes through RPCs.
 
 alter table public.conversations enable row level security;
@@ -682,6 +709,12 @@ create policy select_customer on public.messages for select to portal
 comment on policy select_customer on public.messages is
     'A customer, through a live portal session: their own';
 grant select on portal.conversations, portal.messages to portal;
+
+-- The private channel on which a garage's members learn of new messages.
+drop policy if exists select_member on realtime.messages;
+create policy select_member on realtime.messages for select to authenticated
+    using (extension = 'broadcast' and (select realtime.topic()) = format('garage:%s:conversations',
+        (select private.garage_id_for('conversations.read'))));
 -- <<<
 
 -- >>> policies/80_audit.sql sha256:50429e59de281dfe90ee7d0bebfb8dace7244d726080d9ab62b6c3afb8c5b010
@@ -718,7 +751,7 @@ comment on policy select_member on audit.access_entries is 'Members with audit.r
 grant select on public.access_entries to authenticated;
 -- <<<
 
--- >>> policies/90_storage.sql sha256:f8ec2b113034056544565a85a913e14e8c77543cac6240ce532471131a99cc3a
+-- >>> policies/90_storage.sql sha256:5c0df66aa82262462fa29b11fccb83dbd3dfd932296c0bc1f136734a6bfbb4b6
 -- Files: a path begins with the garage's id, compared as text, since a cast would let one odd file name
 -- break every query. Workers store with the service key, which passes by policies.
 
@@ -727,10 +760,12 @@ create policy tenant_floor on storage.objects as restrictive for all to public
     using (split_part(name, '/', 1) = (select private.garage_id())::text)
     with check (split_part(name, '/', 1) = (select private.garage_id())::text);
 
+-- Staff download as themselves; a signed URL would outlive their membership and the log.
 drop policy if exists select_member on storage.objects;
 create policy select_member on storage.objects for select to authenticated
     using (bucket_id = 'invoices'
-        and split_part(name, '/', 1) = (select private.garage_id_for('invoices.read'))::text);
+        and split_part(name, '/', 1) = (select private.garage_id_for('documents.read'))::text
+        and coalesce(storage.operation(), '') !~ 'object[.]sign');
 
 -- A customer has no path of their own to a file: only the edge can have a link signed, one at a time.
 drop policy if exists select_customer on storage.objects;
