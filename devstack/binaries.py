@@ -146,7 +146,7 @@ def _unpack(package: Path) -> Path:
     npm runs no install scripts here, and an unprivileged account often cannot enter `node_modules`.
     """
     version = json.loads((package / "package.json").read_text())["version"]
-    target = _cache_dir() / f"postgres-{version}-{_npm_platform()}"
+    target = cache_dir() / f"postgres-{version}-{_npm_platform()}"
     if not target.exists():
         draft = Path(tempfile.mkdtemp(dir=target.parent, prefix="unpacking-"))
         shutil.copytree(package / "native", draft / "native")
@@ -173,8 +173,8 @@ def _link(link: Path, source: Path) -> None:
         link.symlink_to(os.path.relpath(source, link.parent))
 
 
-def _cache_dir() -> Path:
-    """A directory for unpacked programs that nobody but us can write to."""
+def cache_dir() -> Path:
+    """A directory for unpacked programs and the like that nobody but us can write to."""
     home_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autexor"
     preferred = ROOT_CACHE if os.geteuid() == 0 else home_cache
     for candidate in (preferred, Path(tempfile.gettempdir()) / f"autexor-{os.geteuid()}"):

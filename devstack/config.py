@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from devstack.errors import StackError
 from devstack.keys import Keys
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
+CONFIG_FILE = ROOT / "supabase" / "config.toml"
 DEFAULT_PORT = 54321
 DB_PASSWORD = "postgres"
 SUPERUSER = "supabase_admin"
@@ -24,7 +26,8 @@ class GatewayConfig:
 
     `db_url` is a conninfo of the superuser (`supabase_admin`), `api_url` the public address without
     a trailing slash, `data_dir` the stack's directory (each part keeps its files in its own
-    sub-directory). `access_token_hook` is `schema.function`, or None.
+    sub-directory). `access_token_hook` is `schema.function`, or None. Auth takes its other settings from
+    `config_file`; without one they are those of a new project.
     """
 
     db_url: str
@@ -34,6 +37,7 @@ class GatewayConfig:
     postgrest_url: str = ""
     edge_url: str = ""
     access_token_hook: str | None = None
+    config_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,12 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> Self:
-        """`DEVSTACK_DIR` (default `.devstack` in the project) and `DEVSTACK_PORT` (default 54321)."""
+        """`DEVSTACK_DIR` (default `.devstack` in the project) and `DEVSTACK_PORT` (default 54321).
+
+        Raises StackError for a port that is none.
+        """
         data_dir = Path(os.environ.get("DEVSTACK_DIR") or ROOT / ".devstack").expanduser().absolute()
-        return cls(data_dir=data_dir, port=int(os.environ.get("DEVSTACK_PORT") or DEFAULT_PORT))
+        return cls(data_dir=data_dir, port=_port(os.environ.get("DEVSTACK_PORT") or str(DEFAULT_PORT)))
 
     @property
     def paths(self) -> Paths:
@@ -126,17 +133,35 @@ class State:
         draft.replace(path)
 
 
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise StackError(
+        f"DEVSTACK_PORT is '{text}', which is no port",
+        why="a port is a number from 1 to 65535",
+        fix=f"unset it for {DEFAULT_PORT}, or choose another: DEVSTACK_PORT={DEFAULT_PORT + 10}",
+        code="port_invalid",
+    )
+
+
 def conninfo(port: int, user: str, database: str = "postgres") -> str:
     """A libpq address of the local cluster."""
     return f"postgresql://{user}:{DB_PASSWORD}@{HOST}:{port}/{database}"
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on the port."""
+    """Whether nothing listens on the port. Raises StackError when this user may not open it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
+        except PermissionError as error:
+            raise StackError(
+                f"Port {port} is closed to you",
+                why="the system keeps it for administrators",
+                fix="choose one above 1023: DEVSTACK_PORT=54321 autexor stack up",
+                code="port_forbidden",
+            ) from error
         except OSError:
             return False
     return True
@@ -149,7 +174,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def access_token_hook(config_file: Path = ROOT / "supabase" / "config.toml") -> str | None:
+def access_token_hook(config_file: Path = CONFIG_FILE) -> str | None:
     """The access-token hook named in `supabase/config.toml`, as `schema.function`."""
     auth = tomllib.loads(config_file.read_text()).get("auth", {})
     hook = auth.get("hook", {}).get("custom_access_token", {})

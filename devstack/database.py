@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 import psycopg
-from pgmq.install import get_embedded_install_sql
 from psycopg import sql
 
 from devstack.config import DB_PASSWORD, ROOT, SUPERUSER
@@ -22,6 +21,10 @@ create table if not exists supabase_migrations.schema_migrations (
     version text not null primary key,
     statements text[],
     name text
+);
+create table if not exists supabase_migrations.seed_files (
+    path text not null primary key,
+    hash text not null
 );
 """
 
@@ -75,13 +78,28 @@ def apply_migrations(conninfo: str, directory: Path = MIGRATIONS) -> list[str]:
 
 
 def apply_seeds(conninfo: str, directory: Path = SEEDS) -> list[str]:
-    """Run every `NN_subject.sql` in order, each in one transaction, as role `postgres`."""
-    files = sorted(directory.glob("[0-9]*_*.sql"))
+    """Run every new or changed `NN_subject.sql` in order, each in one transaction, as role `postgres`.
+
+    Returns their names. A row that was removed since stays removed: as the Supabase CLI does, a file that
+    ran is not run again.
+    """
+    applied = []
     with psycopg.connect(conninfo) as connection:
-        for file in files:
+        connection.execute(LEDGER)
+        known = set(connection.execute("select path, hash from supabase_migrations.seed_files").fetchall())
+        for file in sorted(directory.glob("[0-9]*_*.sql")):
+            entry = (file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+            if entry in known:
+                continue
             _run_file(connection, file)
+            connection.execute(
+                "insert into supabase_migrations.seed_files values (%s, %s)"
+                " on conflict (path) do update set hash = excluded.hash",
+                entry,
+            )
             connection.commit()
-    return [file.stem for file in files]
+            applied.append(file.stem)
+    return applied
 
 
 def set_service_passwords(cluster: Cluster) -> None:
@@ -117,6 +135,9 @@ def _administer(cluster: Cluster, statement: sql.Composed) -> None:
 
 def _install_pgmq(connection: psycopg.Connection) -> None:
     """pgmq's own SQL, owned by postgres; on Supabase it is an extension."""
+    # Here, because only a first start needs it.
+    from pgmq.install import get_embedded_install_sql
+
     connection.execute("set local role postgres")
     connection.execute(get_embedded_install_sql().encode())
     connection.execute("reset role")

@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from devstack import auth, keys, realtime, sandbox, storage
-from devstack.config import HOST, GatewayConfig, Settings, State, access_token_hook, conninfo
+from devstack.api_keys import ApiKeys
+from devstack.config import CONFIG_FILE, HOST, GatewayConfig, Settings, State, access_token_hook, conninfo
 from devstack.proxy import forward
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -67,7 +68,7 @@ def create_app(config: GatewayConfig) -> Starlette:
             *(Mount(path, app=part) for path, part in parts.items()),
             Mount("/", app=inbox),
         ],
-        middleware=[cors],
+        middleware=[cors, Middleware(ApiKeys, keys=config.keys)],
         lifespan=lifespan,
     )
 
@@ -127,6 +128,7 @@ def config_from_state(settings: Settings) -> GatewayConfig:
         postgrest_url=f"http://{HOST}:{state.ports['postgrest']}",
         edge_url="" if state.is_bare else f"http://{HOST}:{state.ports['edge']}",
         access_token_hook=None if state.is_bare else access_token_hook(),
+        config_file=None if state.is_bare else CONFIG_FILE,
     )
 
 

@@ -1,7 +1,7 @@
 """The stack's secrets: API keys, the JWT secret and the portal's signing key.
 
-The JWT secret is the Supabase CLI's well-known local default, so it is no secret at all: the stack
-listens on loopback only.
+The JWT secret and the `sb_…` keys are the Supabase CLI's well-known local defaults, so they are no secrets
+at all: the stack listens on loopback only.
 """
 
 import base64
@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"
+PUBLISHABLE_KEY = "sb_publishable_ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH"
+SECRET_KEY = "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz"
 PORTAL_PEPPER = "6465767374616b2d706570706572"
 TEN_YEARS = 10 * 365 * 24 * 3600
 
@@ -35,6 +37,8 @@ class Keys:
     anon_key: str
     service_role_key: str
     portal_keys: tuple[Jwk, ...]
+    publishable_key: str = PUBLISHABLE_KEY
+    secret_key: str = SECRET_KEY
 
     @property
     def portal_jwks(self) -> dict[str, list[Jwk]]:

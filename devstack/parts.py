@@ -26,7 +26,7 @@ class Part:
 
 
 def parts(settings: Settings, state: State, keys: Keys, *, has_worker: bool) -> list[Part]:
-    """The parts of a stack, in the order they are started."""
+    """The parts of a stack, the gateway first."""
     edge = [_edge(state, keys)] if not state.is_bare else []
     worker = [_worker(state, keys)] if has_worker and not state.is_bare else []
     return [_gateway(settings), _postgrest(state, keys), *edge, *worker]
@@ -55,8 +55,9 @@ def product_environment(state: State, keys: Keys) -> dict[str, str]:
 def _postgrest(state: State, keys: Keys) -> Part:
     address = postgrest.Address(state.ports["postgrest"], state.ports["postgrest_admin"])
     db_url = conninfo(state.ports["postgres"], "authenticator")
-    command = (str(find_postgrest()),)
-    return Part("postgrest", command, postgrest.environment(db_url, address, keys), address.ready_url)
+    schemas = "public" if state.is_bare else "public, portal"
+    environment = postgrest.environment(db_url, address, keys, schemas)
+    return Part("postgrest", (str(find_postgrest()),), environment, address.ready_url)
 
 
 def _gateway(settings: Settings) -> Part:

@@ -1,5 +1,6 @@
 """One PostgreSQL cluster: made, started, stopped, and started again after a kill -9."""
 
+import hashlib
 import locale
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from devstack import processes
-from devstack.binaries import Account, PostgresBinaries, account, find_postgres, make_public
+from devstack.binaries import Account, PostgresBinaries, account, cache_dir, find_postgres, make_public
 from devstack.config import DB_PASSWORD, HOST, SUPERUSER, Paths, conninfo
 from devstack.errors import StackError
 
@@ -61,7 +62,7 @@ class Cluster:
         """Make the cluster if there is none. Raises StackError when the one there cannot be used."""
         version_file = self.data_dir / "PG_VERSION"
         if not version_file.exists():
-            self._initdb()
+            self._copy_pristine()
             return
         made_by = int(version_file.read_text())
         if made_by != self.binaries.major:
@@ -110,33 +111,48 @@ class Cluster:
         """Remove the data; the cluster must have been stopped."""
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
-    def _initdb(self) -> None:
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self.data_dir.parent) as password_file:
+    def _copy_pristine(self) -> None:
+        """Copy a cluster that was made once for all and never started: making one takes a second."""
+        programs = hashlib.sha256(str(self.binaries.bin_dir).encode()).hexdigest()[:8]
+        pristine = cache_dir() / f"cluster-{self.binaries.version}-{programs}-{self.runner.uid}"
+        if not pristine.exists():
+            self._initdb(pristine)
+        draft = self.data_dir.with_name(self.data_dir.name + ".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["cp", "-a", str(pristine), str(draft)], capture_output=True, text=True)
+        if done.returncode:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise _not_made(self.data_dir, done.stderr)
+        draft.rename(self.data_dir)
+
+    def _initdb(self, target: Path) -> None:
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
+        with tempfile.NamedTemporaryFile("w", dir=target.parent) as password_file:
             password_file.write(DB_PASSWORD)
             password_file.flush()
             if self.runner.is_other:
-                os.chown(self.data_dir, self.runner.uid, self.runner.gid)
+                os.chown(draft, self.runner.uid, self.runner.gid)
                 os.chown(password_file.name, self.runner.uid, self.runner.gid)
             done = subprocess.run(
-                self._initdb_command(password_file.name),
+                self._initdb_command(draft, password_file.name),
                 capture_output=True,
                 text=True,
                 env=_clean_environment(),
                 **self.runner.popen_options,
             )
         if done.returncode:
-            self.destroy()
-            raise StackError(
-                f"PostgreSQL could not make its data in {self.data_dir}",
-                why=done.stderr.strip(),
-                code="initdb_failed",
-            )
+            shutil.rmtree(draft, ignore_errors=True)
+            raise _not_made(target, done.stderr)
+        try:
+            draft.rename(target)
+        except OSError:  # another process was faster
+            shutil.rmtree(draft)
 
-    def _initdb_command(self, password_file: str) -> list[str]:
+    def _initdb_command(self, data_dir: Path, password_file: str) -> list[str]:
         return [
             str(self.binaries.bin_dir / "initdb"),
-            f"--pgdata={self.data_dir}",
+            f"--pgdata={data_dir}",
             f"--username={SUPERUSER}",
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
@@ -183,6 +199,12 @@ class Cluster:
             processes.end(pid, signal.SIGINT)
         # A stale file names a process id that may be someone else's by now: PostgreSQL would refuse.
         pid_file.unlink(missing_ok=True)
+
+
+def _not_made(data_dir: Path, why: str) -> StackError:
+    return StackError(
+        f"PostgreSQL could not make its data in {data_dir}", why=why.strip(), code="initdb_failed"
+    )
 
 
 def data_dir_for(paths: Paths) -> Path:

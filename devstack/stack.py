@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from devstack import keys, processes
 from devstack.config import HOST, ROOT, Settings, State, conninfo
+from devstack.disk import expect_space
 from devstack.errors import StackError
+from devstack.lock import end_leftovers, is_supervised
 from devstack.parts import product_environment
-from devstack.supervisor import end_leftovers, is_supervised
 
 UP_SECONDS = 120.0
 DOWN_SECONDS = 45.0
@@ -52,9 +53,8 @@ class Stack:
         """Start it in the background and wait until it answers. Raises StackError."""
         if self.is_up and self._state().is_ready:
             return
-        paths = self.settings.paths
-        paths.logs.mkdir(parents=True, exist_ok=True)
-        with (paths.logs / "supervisor.log").open("ab") as log:
+        expect_space(self.settings.data_dir)
+        with _writable(self.settings.paths.logs) as log:
             supervisor = subprocess.Popen(
                 self.supervisor_command(is_bare=is_bare, has_worker=has_worker),
                 cwd=ROOT,
@@ -139,6 +139,8 @@ class Stack:
             "DB_URL": conninfo(state.ports["postgres"], "postgres"),
             "ANON_KEY": secrets.anon_key,
             "SERVICE_ROLE_KEY": secrets.service_role_key,
+            "PUBLISHABLE_KEY": secrets.publishable_key,
+            "SECRET_KEY": secrets.secret_key,
             "JWT_SECRET": secrets.jwt_secret,
             "INBOX_URL": f"{self.api_url}/inbox",
             **product_environment(state, secrets),
@@ -169,6 +171,23 @@ def running(settings: Settings, *, is_bare: bool = False, has_worker: bool = Tru
         yield stack
     finally:
         stack.empty()
+
+
+@contextmanager
+def _writable(logs: Path) -> Iterator[IO[bytes]]:
+    """The supervisor's log, open; the first thing that fails in a directory that is closed to us."""
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        log = (logs / "supervisor.log").open("ab")
+    except OSError as error:
+        raise StackError(
+            f"{logs.parent} cannot be written to",
+            why=str(error),
+            fix="make it yours, or choose another directory: DEVSTACK_DIR=… autexor stack up",
+            code="directory_not_writable",
+        ) from error
+    with log:
+        yield log
 
 
 def _failure(state: State, logs: Path) -> StackError:

@@ -6,21 +6,18 @@ say so. One that keeps ending is left alone, and the rest goes on.
 """
 
 import argparse
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
 
 from devstack import database, keys, postgres, processes
 from devstack.config import ROOT, PartState, Settings, State, free_port, is_free
+from devstack.disk import expect_space
 from devstack.errors import StackError
+from devstack.lock import end_leftovers, only_one, say
 from devstack.parts import Part, parts
 from devstack.postgres import Cluster
 from devstack.postgrest import answers
@@ -52,9 +49,8 @@ class Supervisor:
     def __init__(self, settings: Settings, *, is_bare: bool, has_worker: bool) -> None:
         self.settings = settings
         self.paths = settings.paths
-        self.has_worker = has_worker
+        self.is_bare, self.has_worker = is_bare, has_worker
         self.state = State.load(self.paths.state)
-        self.state.is_bare = is_bare
         self.state.is_ready = False
         self.state.failure = None
         self.running: dict[str, _Running] = {}
@@ -63,7 +59,7 @@ class Supervisor:
     def run(self) -> None:
         """Start everything, watch it until a signal comes, stop everything. Raises StackError."""
         self.paths.logs.mkdir(parents=True, exist_ok=True)
-        with _only_one(self.paths.lock):
+        with only_one(self.paths.lock):
             try:
                 self._start()
                 while True:
@@ -80,19 +76,33 @@ class Supervisor:
 
     def _start(self) -> None:
         end_leftovers(self.state)
+        self._expect_bare()
         self._choose_ports()
         self.state.parts = {"supervisor": PartState(os.getpid(), processes.born(os.getpid()))}
-        self._start_postgres()
         secrets = keys.load_or_create(self.paths.keys)
-        wanted = parts(self.settings, self.state, secrets, has_worker=self.has_worker)
-        for part in (part for part in wanted if part.health):
+        cluster = self._start_postgres()
+        gateway, *others = parts(self.settings, self.state, secrets, has_worker=self.has_worker)
+        self._spawn(gateway)  # before the migrations: it needs a second to import what it needs
+        if not self.state.is_bare:
+            _fill(cluster)
+        for part in (part for part in others if part.health):
             self._spawn(part)
         self._wait_ready()
-        for part in (part for part in wanted if not part.health):
+        for part in (part for part in others if not part.health):
             self._spawn(part)
         self.state.is_ready = True
         self._save()
         say("ready")
+
+    def _expect_bare(self) -> None:
+        if self.is_bare and self.state.postgres_dir and not self.state.is_bare:
+            raise StackError(
+                f"The stack in {self.settings.data_dir} is not a bare one",
+                why="its database has the migrations and the seeds",
+                fix="choose another directory (DEVSTACK_DIR=…), or empty it: autexor stack reset --bare",
+                code="stack_not_bare",
+            )
+        self.state.is_bare = self.is_bare
 
     def _choose_ports(self) -> None:
         port = self.settings.port
@@ -108,8 +118,9 @@ class Supervisor:
             kept = self.state.ports.get(name, 0)
             self.state.ports[name] = kept if kept and is_free(kept) else free_port()
 
-    def _start_postgres(self) -> None:
+    def _start_postgres(self) -> Cluster:
         data_dir = postgres.data_dir_for(self.paths)
+        expect_space(data_dir)
         cluster = Cluster.at(data_dir, self.state.ports["postgres"], self.paths.logs / "postgres.log")
         self.state.postgres_dir = str(data_dir)
         self.state.postgres_version = cluster.binaries.version
@@ -118,12 +129,7 @@ class Supervisor:
         self.cluster = cluster
         self._record("postgres", _Running(cluster.start(), None))
         database.bootstrap(cluster)
-        if not self.state.is_bare:
-            owner = cluster.conninfo("postgres")
-            for name in database.apply_migrations(owner):
-                say(f"migrated {name}")
-            database.apply_seeds(owner)
-            database.set_service_passwords(cluster)
+        return cluster
 
     def _spawn(self, part: Part) -> None:
         with (self.paths.logs / f"{part.name}.log").open("ab") as log:
@@ -204,33 +210,10 @@ class Supervisor:
         say("stopped")
 
     def _save(self) -> None:
-        self.state.save(self.paths.state)
-
-
-def end_leftovers(state: State) -> None:
-    """End what a killed supervisor left behind; PostgreSQL is found by its own pid file."""
-    for name, part in state.parts.items():
-        if part.pid != os.getpid() and processes.born(part.pid) == part.born != "":
-            say(f"ending {name} ({part.pid}), left over from a stack that was killed")
-            processes.end(part.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
-
-
-def is_supervised(lock: Path) -> bool:
-    """Whether a supervisor lives: the system drops its lock with it, however it ended."""
-    try:
-        with lock.open("r") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def say(message: str) -> None:
-    """One line of the supervisor's log."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} stack: {message}\n")
-    sys.stderr.flush()
+        try:
+            self.state.save(self.paths.state)
+        except OSError as error:
+            say(f"could not write down how things are: {error}")
 
 
 def main() -> None:
@@ -246,36 +229,19 @@ def main() -> None:
             Settings.from_env(), is_bare=arguments.bare, has_worker=not arguments.no_worker
         )
         supervisor.run()
-    except StackError as error:
+    except (StackError, OSError) as error:
         say(str(error))
         sys.exit(1)
     except StopRequested:
         sys.exit(0)
 
 
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("a") as handle:
-        # Somebody who asks whether we live holds the lock for a moment, too: hence a second try.
-        is_ours = _try_lock(handle)
-        if not is_ours:
-            time.sleep(WATCH_SECONDS)
-            is_ours = _try_lock(handle)
-        if not is_ours:
-            raise StackError(
-                f"A stack already runs in {lock.parent}",
-                fix="stop it with `autexor stack down`, or choose another DEVSTACK_DIR",
-                code="stack_already_runs",
-            )
-        yield
-
-
-def _try_lock(handle: IO[str]) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _fill(cluster: Cluster) -> None:
+    owner = cluster.conninfo("postgres")
+    for name in database.apply_migrations(owner):
+        say(f"migrated {name}")
+    database.apply_seeds(owner)
+    database.set_service_passwords(cluster)
 
 
 def _is_healthy(run: _Running) -> bool:

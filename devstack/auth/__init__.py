@@ -1,4 +1,4 @@
-"""Supabase Auth (`/auth/v1`), as far as staff sign-in and user administration need it."""
+"""Supabase Auth (`/auth/v1`) by e-mail and password: no MFA, OAuth, SAML, phones or passkeys."""
 
 from devstack.auth.app import create_app
 

@@ -1,8 +1,13 @@
-"""What anyone may ask: health, settings, public keys."""
+"""What anyone may ask (health, settings, public keys), and what this Auth has switched off."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from devstack.auth.errors import AuthError, invalid
+from devstack.auth.service import Service, body_of
+from devstack.keys import public_jwk
+
+FACTORS = {"totp": "TOTP", "phone": "Phone", "webauthn": "WebAuthn"}
 PROVIDERS = [
     "anonymous_users",
     "apple",
@@ -33,7 +38,7 @@ PROVIDERS = [
 ]
 
 
-async def health(_: Request) -> Response:
+async def health(_: Service, __: Request) -> Response:
     """GET /health."""
     return JSONResponse(
         {
@@ -44,13 +49,15 @@ async def health(_: Request) -> Response:
     )
 
 
-async def settings(_: Request) -> Response:
-    """GET /settings: staff sign in by e-mail and password; nobody signs up."""
+async def settings(service: Service, _: Request) -> Response:
+    """GET /settings."""
+    chosen = service.settings
+    enabled = {"email": chosen.is_email_enabled, "anonymous_users": chosen.is_anonymous_enabled}
     return JSONResponse(
         {
-            "external": {name: name == "email" for name in PROVIDERS},
-            "disable_signup": True,
-            "mailer_autoconfirm": False,
+            "external": {name: enabled.get(name, False) for name in PROVIDERS},
+            "disable_signup": not chosen.is_signup_enabled,
+            "mailer_autoconfirm": not chosen.has_confirmations,
             "phone_autoconfirm": False,
             "sms_provider": "",
             "saml_enabled": False,
@@ -60,6 +67,35 @@ async def settings(_: Request) -> Response:
     )
 
 
-async def jwks(_: Request) -> Response:
-    """GET /.well-known/jwks.json: tokens are HS256, and that key is never published."""
-    return JSONResponse({"keys": []}, headers={"Cache-Control": "public, max-age=600"})
+async def jwks(service: Service, _: Request) -> Response:
+    """GET /.well-known/jwks.json: the project's asymmetric key; the HS256 secret is never published."""
+    published = [public_jwk(service.project_key)]
+    return JSONResponse({"keys": published}, headers={"Cache-Control": "public, max-age=600"})
+
+
+async def authorize(_: Service, request: Request) -> Response:
+    """GET /authorize: no provider is switched on."""
+    name = request.query_params.get("provider", "")
+    known = name in PROVIDERS and name not in ("email", "phone", "anonymous_users")
+    reason = "provider is not enabled" if known else f"Provider {name} could not be found"
+    raise invalid(f"Unsupported provider: {reason}")
+
+
+async def mfa(service: Service, request: Request) -> Response:
+    """POST /factors: multi-factor sign-in is switched off."""
+    async with service.connection() as conn:
+        await service.caller(conn, request)
+    kind = (await body_of(request)).text("factor_type")
+    if kind not in FACTORS:
+        raise invalid("factor_type needs to be totp, phone, or webauthn")
+    raise AuthError(422, f"mfa_{kind}_enroll_not_enabled", f"MFA enroll is disabled for {FACTORS[kind]}")
+
+
+async def saml(_: Service, __: Request) -> Response:
+    """/sso: switched off."""
+    raise AuthError(404, "saml_provider_disabled", "SAML 2.0 is disabled")
+
+
+async def linking(_: Service, __: Request) -> Response:
+    """/user/identities: linking by hand is switched off."""
+    raise AuthError(404, "manual_linking_disabled", "Manual linking is disabled")

@@ -12,7 +12,6 @@ from psycopg.rows import DictRow
 from devstack.auth.errors import AuthError
 from devstack.auth.users import Connection
 
-REUSE_INTERVAL = timedelta(seconds=10)
 TOKEN_LENGTH = 12
 TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -56,7 +55,7 @@ async def begin(conn: Connection, user_id: UUID, method: str, user_agent: str, i
     return Grant(session_id, user_id, await _insert_token(conn, user_id, session_id, None))
 
 
-async def rotate(conn: Connection, token: str) -> Grant | AuthError:
+async def rotate(conn: Connection, token: str, reuse_interval: timedelta) -> Grant | AuthError:
     """Exchange a refresh token for its successor.
 
     A refusal is returned, not raised, because it is to be committed: a token that comes back too late
@@ -72,7 +71,7 @@ async def rotate(conn: Connection, token: str) -> Grant | AuthError:
         return AuthError(400, "session_not_found", "Invalid Refresh Token: No Valid Session Found")
     row = await _one(conn, "select * from auth.refresh_tokens where token = %s", token)
     assert row is not None  # locked through its session
-    successor = await _successor(conn, row) if row["revoked"] else await _swap(conn, row)
+    successor = await (_successor(conn, row, reuse_interval) if row["revoked"] else _swap(conn, row))
     if isinstance(successor, AuthError):
         return successor
     refreshed = (
@@ -109,7 +108,13 @@ async def exists(conn: Connection, session_id: str) -> bool:
     return await _one(conn, "select id from auth.sessions where id::text = %s", session_id) is not None
 
 
-async def _successor(conn: Connection, row: DictRow) -> str | AuthError:
+async def begun_at(conn: Connection, session_id: str) -> datetime | None:
+    """When the session began, None when there is none."""
+    row = await _one(conn, "select created_at from auth.sessions where id::text = %s", session_id)
+    return row["created_at"] if row else None
+
+
+async def _successor(conn: Connection, row: DictRow, reuse_interval: timedelta) -> str | AuthError:
     """What a token that was used before still gets.
 
     The parent of the active token gets that one again (the answer was lost); another one gets a
@@ -118,7 +123,7 @@ async def _successor(conn: Connection, row: DictRow) -> str | AuthError:
     active = await _one(conn, ACTIVE_TOKEN, row["session_id"])
     if active and active["parent"] == row["token"]:
         return str(active["token"])
-    if active and row["updated_at"] + REUSE_INTERVAL > datetime.now(UTC):
+    if active and row["updated_at"] + reuse_interval > datetime.now(UTC):
         return await _swap(conn, row)
     await conn.execute(REVOKE_FAMILY, (row["session_id"],))
     return AuthError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")

@@ -16,7 +16,6 @@ from devstack.auth.users import Connection
 from devstack.config import GatewayConfig
 from devstack.keys import Claims
 
-LIFETIME_SECONDS = 3600
 HOOK_TIMEOUT_MS = 2000
 REQUIRED: dict[str, type | tuple[type, ...]] = {
     "aud": (str, list),
@@ -33,27 +32,32 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
 
 
 async def issue(
-    conn: Connection, config: GatewayConfig, user: DictRow, session_id: UUID, method: str
+    conn: Connection, config: GatewayConfig, user: DictRow, session_id: UUID, method: str, lifetime: int
 ) -> dict[str, Any]:
-    """A signed access token for the session, with its type and times. Raises AuthError."""
-    claims = await _claims(conn, config, user, session_id)
+    """A signed access token for the session, good for `lifetime` seconds, with its type and times.
+
+    Raises AuthError.
+    """
+    claims = await _claims(conn, config, user, session_id, lifetime)
     if config.access_token_hook:
         claims = await _call_hook(conn, config.access_token_hook, claims, method)
     return {
         "access_token": config.keys.sign(claims),
         "token_type": "bearer",
-        "expires_in": LIFETIME_SECONDS,
+        "expires_in": lifetime,
         "expires_at": claims["exp"],
     }
 
 
-async def _claims(conn: Connection, config: GatewayConfig, user: DictRow, session_id: UUID) -> Claims:
+async def _claims(
+    conn: Connection, config: GatewayConfig, user: DictRow, session_id: UUID, lifetime: int
+) -> Claims:
     now = int(time.time())
     return {
         "iss": f"{config.api_url}/auth/v1",
         "sub": str(user["id"]),
         "aud": user["aud"] or "authenticated",
-        "exp": now + LIFETIME_SECONDS,
+        "exp": now + lifetime,
         "iat": now,
         "email": user["email"] or "",
         "phone": user["phone"] or "",

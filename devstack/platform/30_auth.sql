@@ -7,6 +7,8 @@ create type auth.one_time_token_type as enum (
     'email_change_token_new', 'email_change_token_current', 'phone_change_token'
 );
 
+create type auth.code_challenge_method as enum ('s256', 'plain');
+
 create table auth.users (
     instance_id uuid,
     id uuid primary key,
@@ -137,12 +139,36 @@ create index one_time_tokens_relates_to_hash_idx on auth.one_time_tokens using h
 create index one_time_tokens_token_hash_hash_idx on auth.one_time_tokens using hash (token_hash);
 create unique index one_time_tokens_user_id_token_type_key on auth.one_time_tokens (user_id, token_type);
 
+create table auth.flow_state (
+    id uuid primary key,
+    user_id uuid,
+    auth_code text,
+    code_challenge_method auth.code_challenge_method,
+    code_challenge text,
+    provider_type text not null,
+    provider_access_token text,
+    provider_refresh_token text,
+    created_at timestamptz,
+    updated_at timestamptz,
+    authentication_method text not null,
+    auth_code_issued_at timestamptz,
+    invite_token text,
+    referrer text,
+    oauth_client_state_id uuid,
+    linking_target_id uuid,
+    email_optional boolean not null default false
+);
+create index flow_state_created_at_idx on auth.flow_state (created_at desc);
+create index idx_auth_code on auth.flow_state (auth_code);
+create index idx_user_id_auth_method on auth.flow_state (user_id, authentication_method);
+
 alter table auth.users enable row level security;
 alter table auth.identities enable row level security;
 alter table auth.sessions enable row level security;
 alter table auth.refresh_tokens enable row level security;
 alter table auth.mfa_amr_claims enable row level security;
 alter table auth.one_time_tokens enable row level security;
+alter table auth.flow_state enable row level security;
 
 create function auth.jwt() returns jsonb
 language sql stable set search_path = ''

@@ -45,3 +45,47 @@ exception when others then
     raise warning 'ErrorSendingBroadcastMessage: %', sqlerrm;
 end
 $$;
+
+create function realtime.send_binary(payload bytea, event text, topic text, private boolean default true)
+returns void
+language plpgsql set search_path = ''
+as $$
+begin
+    perform pg_catalog.set_config('realtime.topic', topic, true);
+    insert into realtime.messages (binary_payload, event, topic, private, extension)
+    values (payload, event, topic, private, 'broadcast');
+exception when others then
+    raise warning 'ErrorSendingBroadcastMessage: %', sqlerrm;
+end
+$$;
+
+create function realtime.broadcast_changes(
+    topic_name text,
+    event_name text,
+    operation text,
+    table_name text,
+    table_schema text,
+    new record,
+    old record,
+    level text default 'ROW'
+) returns void
+language plpgsql set search_path = ''
+as $$
+begin
+    if level = 'STATEMENT' then
+        raise exception 'function can only be triggered for each row, not for each statement';
+    end if;
+    if operation is null or operation not in ('INSERT', 'UPDATE', 'DELETE') then
+        raise exception 'Unexpected operation type: %', operation;
+    end if;
+    perform realtime.send(
+        pg_catalog.jsonb_build_object(
+            'old_record', old, 'record', new, 'operation', operation, 'table', table_name, 'schema', table_schema
+        ),
+        event_name,
+        topic_name
+    );
+exception when others then
+    raise exception 'Failed to process the row: %', sqlerrm;
+end
+$$;

@@ -1,4 +1,4 @@
-"""Supabase Realtime for the local stack: broadcasts, private channels, and changes read from the WAL."""
+"""Supabase Realtime for the local stack: broadcasts, presence, private channels, changes from the WAL."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,8 @@ from devstack.realtime.authorization import Gate
 from devstack.realtime.channel import Services
 from devstack.realtime.feed import Feed
 from devstack.realtime.hub import Hub
+from devstack.realtime.limits import Limits
+from devstack.realtime.presence import Presences
 from devstack.realtime.protocol import V1, V2
 from devstack.realtime.sockets import Socket
 from devstack.realtime.tokens import TokenRefused, verify
@@ -25,12 +27,16 @@ from devstack.realtime.tokens import TokenRefused, verify
 def create_app(config: GatewayConfig) -> Starlette:
     """The application below /realtime/v1; its lifespan runs the task that reads the WAL."""
     hub = Hub()
-    services = Services(hub, Feed(config.db_url, hub), Gate(config.db_url))
+    services = Services(hub, Feed(config.db_url, hub), Gate(config.db_url), Presences(hub), Limits())
 
     async def websocket(socket: WebSocket) -> None:
         token = socket.headers.get("x-api-key") or socket.query_params.get("apikey", "")
         if problem := _handshake_problem(config.keys, token):
             await socket.send_denial_response(JSONResponse({"error": problem}, status_code=401))
+            return
+        if not services.limits.joins.has_room():
+            problem = "Too many joins per second"
+            await socket.send_denial_response(JSONResponse({"error": problem}, status_code=429))
             return
         await socket.accept()
         version = V2 if socket.query_params.get("vsn") == V2 else V1

@@ -1,21 +1,21 @@
 """From a change in the WAL to what each subscriber may know about it."""
 
-import json
+import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from devstack.caller import become
 from devstack.keys import Claims
-from devstack.realtime import filters, tables
-from devstack.realtime.filters import Filter
+from devstack.realtime import tables
+from devstack.realtime.bindings import Selection, Subscriber
 from devstack.realtime.pgoutput import Change, Relation, Values
+from devstack.realtime.protocol import Encoded, pack
 from devstack.realtime.tables import Connection, Table
 
+_AT_ONCE = 500
 MAX_ROW = 1024 * 1024
 _SMALL = 64
 _POLICY_TIMEOUT = "3s"
@@ -25,60 +25,30 @@ log = logging.getLogger(__name__)
 Key = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Binding:
-    """One `postgres_changes` entry of a join; `*` stands for any."""
-
-    id: int
-    event: str
-    schema: str
-    table: str
-    filter: Filter | None
-
-    def matches(self, change: Change) -> bool:
-        """Event, table and filter; rights are another matter."""
-        relation = change.relation
-        row = change.new if change.new is not None else change.old
-        return (
-            self.event in ("*", change.kind)
-            and self.schema in ("*", relation.schema)
-            and self.table in ("*", relation.table)
-            and (self.filter is None or self.filter.matches(row or {}))
-        )
-
-
-@dataclass(eq=False)
-class Subscriber:
-    """A channel that wants changes. `deliver` takes the ids that match and the data."""
-
-    claims: Claims
-    requests: list[dict[str, Any]]
-    deliver: Callable[[list[int], dict[str, Any]], None]
-    report: Callable[[str, str], None]
-    bindings: list[Binding] = field(default_factory=list)
-    is_gone: bool = False
-
-    @property
-    def role(self) -> str:
-        """The role of the claims."""
-        return str(self.claims["role"])
-
-    def ids(self, change: Change) -> list[int]:
-        """The bindings that match."""
-        return [binding.id for binding in self.bindings if binding.matches(change)]
-
-
-async def dispatch(conn: Connection, changes: list[Change], subscribers: Iterable[Subscriber]) -> None:
+async def dispatch(conn: Connection, changes: list[Change], subscribers: list[Subscriber]) -> None:
     """Give every subscriber the changes it asked for and may see, in commit order."""
-    wanted = [(change, one, ids) for change in changes for one in subscribers if (ids := one.ids(change))]
+    for start in range(0, len(changes), _AT_ONCE):
+        await _dispatch(conn, changes[start : start + _AT_ONCE], subscribers)
+
+
+async def _dispatch(conn: Connection, changes: list[Change], subscribers: list[Subscriber]) -> None:
+    wanted = [
+        (change, one, found) for change in changes for one in subscribers if (found := one.wanted(change))
+    ]
     if not wanted:
         return
     batch = _Batch(conn)
     for change, subscriber, _ in wanted:
         await batch.prepare(change, subscriber)
-    for change, subscriber, ids in wanted:
+    last = None
+    for change, subscriber, bindings in wanted:
+        if change is not last:
+            # The sockets' turn to write: else a large transaction would overrun their queues.
+            await asyncio.sleep(0)
+            last = change
         if await batch.may_see(change, subscriber):
-            subscriber.deliver(ids, await batch.data(change, subscriber.role))
+            for selection, ids in bindings.items():
+                subscriber.deliver(change.kind, ids, await batch.data(change, subscriber.role, selection))
 
 
 class _Batch:
@@ -89,7 +59,7 @@ class _Batch:
         self.tables: dict[tuple[int, str], Table] = {}
         self.asked: dict[tuple[str, int], set[Key]] = defaultdict(set)
         self.seen: dict[tuple[str, int], set[Key]] = {}
-        self.ready: dict[tuple[Change, str], dict[str, Any]] = {}
+        self.ready: dict[tuple[Change, str, Selection], Encoded] = {}
 
     async def prepare(self, change: Change, subscriber: Subscriber) -> None:
         """Look the table up and note which row has to be checked."""
@@ -98,7 +68,7 @@ class _Batch:
             self.tables[relation.oid, role] = await _describe(self.conn, relation, role)
         table = self.tables[relation.oid, role]
         if self._needs_check(change, table):
-            self.asked[_caller(subscriber), relation.oid].add(_key(change, table))
+            self.asked[subscriber.caller, relation.oid].add(_key(change, table))
 
     async def may_see(self, change: Change, subscriber: Subscriber) -> bool:
         """Whether the row passes the caller's policies; a DELETE has no row to check."""
@@ -107,18 +77,19 @@ class _Batch:
             return False
         if not self._needs_check(change, table):
             return True
-        where = _caller(subscriber), change.relation.oid
+        where = subscriber.caller, change.relation.oid
         if where not in self.seen:
             keys = sorted(self.asked[where])
             self.seen[where] = await _visible(self.conn, subscriber.claims, change.relation, table, keys)
         return _key(change, table) in self.seen[where]
 
-    async def data(self, change: Change, role: str) -> dict[str, Any]:
-        """What the role is told about the change."""
-        if (change, role) not in self.ready:
-            table = self.tables[change.relation.oid, role]
-            self.ready[change, role] = await _data(self.conn, change, table)
-        return self.ready[change, role]
+    async def data(self, change: Change, role: str, selection: Selection) -> Encoded:
+        """What the role is told about the change, as JSON."""
+        key = change, role, selection
+        if key not in self.ready:
+            table = self.tables[change.relation.oid, role].only(selection)
+            self.ready[key] = pack(await _data(self.conn, change, table))
+        return self.ready[key]
 
     @staticmethod
     def _needs_check(change: Change, table: Table) -> bool:
@@ -129,12 +100,8 @@ def _is_allowed(table: Table) -> bool:
     return bool(table.keys) and all(column.is_readable for column in table.keys)
 
 
-def _caller(subscriber: Subscriber) -> str:
-    return json.dumps(subscriber.claims, sort_keys=True)
-
-
 def _key(change: Change, table: Table) -> Key:
-    return tuple(str((change.new or {})[column.name]) for column in table.keys)
+    return tuple(str((change.new or {}).get(column.name)) for column in table.keys)
 
 
 async def _describe(conn: Connection, relation: Relation, role: str) -> Table:
@@ -165,11 +132,11 @@ async def _visible(
 async def _data(conn: Connection, change: Change, table: Table) -> dict[str, Any]:
     relation = change.relation
     about = {"schema": relation.schema, "table": relation.table, "type": change.kind}
-    if table.keys and not _is_allowed(table):
+    if change.kind != "DELETE" and not table.keys:
+        return {**about, "errors": ["Error 400: Bad Request, no primary key"]}
+    if change.kind != "DELETE" and not _is_allowed(table):
         return {**about, "errors": ["Error 401: Unauthorized"]}
     about["commit_timestamp"] = change.commit_time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if not table.keys and change.kind != "DELETE":
-        return {**about, "errors": ["Error 400: Bad Request, no primary key"]}
     columns = [{"name": column.name, "type": column.type} for column in table.readable]
     data: dict[str, Any] = {**about, "columns": columns, "errors": None}
     if change.new is not None:
@@ -195,53 +162,3 @@ async def _shown(conn: Connection, table: Table, values: Values, data: dict[str,
         data["errors"] = ["Error 413: Payload Too Large"]
         mine = {name: value for name, value in mine.items() if len(value or "") <= _SMALL}
     return await tables.typed(conn, table, mine)
-
-
-async def activate(conn: Connection, subscriber: Subscriber) -> None:
-    """Check what was asked for and fill `bindings`. Raises ValueError with the words for the client."""
-    subscriber.bindings = [await _binding(conn, request, subscriber.role) for request in subscriber.requests]
-
-
-async def _binding(conn: Connection, request: dict[str, Any], role: str) -> Binding:
-    if not request.get("schema") and not request.get("table"):
-        words = (
-            "No subscription params provided. Please provide at least a `schema` or `table` to subscribe to"
-        )
-        raise ValueError(f"{words}: {request}")
-    schema, table = str(request.get("schema") or "public"), str(request.get("table") or "*")
-    published = await conn.execute(
-        "select format('%%I.%%I', schemaname, tablename) from pg_publication_tables"
-        " where pubname = 'supabase_realtime'"
-        " and %s::text in ('*', schemaname) and %s::text in ('*', tablename)",
-        [schema, table],
-    )
-    names = [row[0] for row in await published.fetchall()]
-    event = str(request.get("event") or "*").upper()
-    wanted = f"[event: {event}, schema: {schema}, table: {table}, filters: {_listed(request)}, select: nil]"
-    problem = "Unable to subscribe to changes with given parameters."
-    if not names:
-        raise ValueError(
-            f"{problem} Please check Realtime is enabled for the given connect parameters: {wanted}"
-        )
-    condition = filters.parse(str(request["filter"])) if request.get("filter") else None
-    try:
-        condition = await _checked(conn, condition, names[0], role)
-    except (ValueError, psycopg.Error) as error:
-        words = f"{problem} An exception happened so please check your connect parameters: {wanted}."
-        raise ValueError(f"{words} Exception: {str(error).splitlines()[0]}") from error
-    return Binding(int(request["id"]), event, schema, table, condition)
-
-
-def _listed(request: dict[str, Any]) -> str:
-    return f'["{request["filter"]}"]' if request.get("filter") else "[]"
-
-
-async def _checked(conn: Connection, condition: Filter | None, table: str, role: str) -> Filter | None:
-    if condition is None:
-        return None
-    described = await tables.describe(conn, table, role)
-    for column in described.readable:
-        if column.name == condition.column:
-            values = tuple([await tables.canonical(conn, column, value) for value in condition.values])
-            return Filter(column.name, condition.op, values, column.is_numeric)
-    raise ValueError(f"invalid column for filter {condition.column}")

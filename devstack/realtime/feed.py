@@ -5,10 +5,13 @@ import contextlib
 import json
 import logging
 import uuid
+from collections.abc import Callable
 
 import psycopg
 
-from devstack.realtime.changes import Subscriber, activate, dispatch
+from devstack.realtime.bindings import Subscriber, activate
+from devstack.realtime.changes import dispatch
+from devstack.realtime.history import told
 from devstack.realtime.hub import Hub
 from devstack.realtime.pgoutput import Change, Decoder
 from devstack.realtime.tables import Connection
@@ -19,6 +22,13 @@ POLL_SECONDS = 0.05
 IDLE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 _MAX_CHANGES = 1000
+_SLOT_PREFIX = "realtime_"
+# A live gateway's slot is temporary and in use, so what is not in use was left behind.
+_DROP_STALE_SLOTS = """
+    select pg_drop_replication_slot(slot_name) from pg_replication_slots
+    where starts_with(slot_name, %s) and database = current_database() and not active
+"""
+_DROP_OLD_MESSAGES = "delete from realtime.messages where inserted_at < now() - interval '72 hours'"
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +41,15 @@ class Feed:
         self._active: set[Subscriber] = set()
         self._pending: list[Subscriber] = []
         self._wake = asyncio.Event()
+        self._is_following = False
+        self._awaiting: list[Callable[[], None]] = []
+
+    def when_following(self, tell: Callable[[], None]) -> None:
+        """Call `tell` as soon as the WAL is being read, which may be now."""
+        if self._is_following:
+            tell()
+        else:
+            self._awaiting.append(tell)
 
     def add(self, subscriber: Subscriber) -> None:
         """Subscribe; the subscriber is told by `report` when it has begun or why it cannot."""
@@ -52,6 +71,13 @@ class Feed:
                     await self._follow(wal, conn)
             except (psycopg.Error, OSError) as error:
                 log.warning("realtime.feed_lost reason=%s", error)
+            except Exception:
+                # Whatever it was, everybody would wait in vain if this task ended.
+                log.exception("realtime.feed_failed")
+            self._is_following = False
+            # Changes may have been missed meanwhile, so everybody is told anew.
+            self._pending[:0] = self._active
+            self._active.clear()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> Connection:
@@ -62,8 +88,14 @@ class Feed:
 
     async def _follow(self, wal: Connection, conn: Connection) -> None:
         """Two connections, because an error drops its session's temporary slots."""
-        slot = f"realtime_{uuid.uuid4().hex}"
+        with contextlib.suppress(psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+            await conn.execute(_DROP_STALE_SLOTS, [_SLOT_PREFIX])
+        await conn.execute(_DROP_OLD_MESSAGES)
+        slot = _SLOT_PREFIX + uuid.uuid4().hex
         await wal.execute("select pg_create_logical_replication_slot(%s, 'pgoutput', true)", [slot])
+        self._is_following = True
+        while self._awaiting:
+            self._awaiting.pop()()
         decoder = Decoder()
         while True:
             self._wake.clear()
@@ -71,6 +103,8 @@ class Feed:
             for change in changes:
                 if change.relation.schema == "realtime":
                     self._broadcast(change)
+                    # The sockets' turn to write, as in `dispatch`.
+                    await asyncio.sleep(0)
             visible = [change for change in changes if change.relation.schema != "realtime"]
             await dispatch(conn, visible, list(self._active))
             while self._pending:
@@ -102,14 +136,16 @@ class Feed:
         row = change.new or {}
         if row.get("extension") != "broadcast" or not row.get("event"):
             return
-        payload = {
-            "type": "broadcast",
-            "event": row["event"],
-            "payload": json.loads(row.get("payload") or "{}"),
-        }
-        is_private = row.get("private") == "t"
-        payload["meta"] = {"id": row["id"]}
-        self._hub.publish(f"realtime:{row['topic']}", payload, is_private=is_private)
+        binary = row.get("binary_payload")
+        content = bytes.fromhex(binary[2:]) if binary else json.loads(row.get("payload") or "{}")
+        number = str(row["id"])
+        self._hub.publish(
+            f"realtime:{row['topic']}",
+            "broadcast",
+            told(str(row["event"]), content, id=number),
+            is_private=row.get("private") == "t",
+            message_id=number,
+        )
 
 
 async def _read(wal: Connection, slot: str, decoder: Decoder) -> list[Change]:

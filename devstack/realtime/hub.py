@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any, Protocol
 
-from devstack.realtime.protocol import Message
+from devstack.realtime.protocol import Message, pack
 
 
 class Listener(Protocol):
@@ -17,12 +17,15 @@ class Listener(Protocol):
     def is_private(self) -> bool:
         """Whether policies on realtime.messages decide about it."""
 
+    def wants(self, event: str, message_id: str | None) -> bool:
+        """Whether it may have, and has not had, this message."""
+
     def push(self, message: Message) -> None:
         """Queue a message for the client."""
 
 
 class Hub:
-    """Fan-out of broadcasts."""
+    """Fan-out of broadcasts and presence."""
 
     def __init__(self) -> None:
         self._listeners: dict[tuple[str, bool], set[Listener]] = defaultdict(set)
@@ -44,9 +47,17 @@ class Hub:
             del self._listeners[key]
 
     def publish(
-        self, topic: str, payload: dict[str, Any], *, is_private: bool, skip: Listener | None = None
+        self,
+        topic: str,
+        event: str,
+        payload: Any,
+        *,
+        is_private: bool,
+        skip: Listener | None = None,
+        message_id: str | None = None,
     ) -> None:
-        """Send a broadcast to everyone on the topic but `skip`."""
+        """Send a message to everyone on the topic but `skip`."""
+        message = Message(topic, event, pack(payload))
         for listener in list(self._listeners.get((topic, is_private), ())):
-            if listener is not skip:
-                listener.push(Message(topic, "broadcast", payload))
+            if listener is not skip and listener.wants(event, message_id):
+                listener.push(message)

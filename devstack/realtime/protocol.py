@@ -7,15 +7,20 @@ from typing import Any
 V1, V2 = "1.0.0", "2.0.0"
 _USER_BROADCAST_PUSH, _USER_BROADCAST = 3, 4
 _BINARY, _JSON = 0, 1
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ProtocolError(ValueError):
     """A frame that is none of ours."""
 
 
+class Encoded(str):
+    """A payload that is JSON text already, so that its many receivers share it."""
+
+
 @dataclass(frozen=True)
 class Message:
-    """One frame; the payload of a broadcast may hold bytes."""
+    """One frame; the payload is a JSON value, `Encoded`, or a broadcast that holds bytes."""
 
     topic: str
     event: str
@@ -24,11 +29,24 @@ class Message:
     join_ref: str | None = None
 
 
+def pack(payload: Any) -> Any:
+    """The payload in the form that is cheapest to send often."""
+    if isinstance(payload, Encoded) or _content(payload) is not None:
+        return payload
+    return Encoded(_json(payload))
+
+
+def size(payload: Any) -> int:
+    """About how many bytes a packed payload takes; what is not packed is small."""
+    content = _content(payload)
+    return len(content) if content is not None else len(payload) if isinstance(payload, Encoded) else 0
+
+
 def decode(frame: str | bytes) -> Message:
     """Read a client's frame. Raises ProtocolError."""
     try:
         return _decode_binary(frame) if isinstance(frame, bytes) else _decode_text(frame)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise ProtocolError(str(error)) from error
 
 
@@ -51,9 +69,9 @@ def _decode_binary(frame: bytes) -> Message:
         raise ProtocolError("only broadcasts come in binary")
     sizes, encoding, at = frame[1:6], frame[6], 7
     parts = []
-    for size in sizes:
-        parts.append(frame[at : at + size].decode())
-        at += size
+    for length in sizes:
+        parts.append(frame[at : at + length].decode())
+        at += length
     join_ref, ref, topic, event, meta = parts
     payload: dict[str, Any] = {"type": "broadcast", "event": event, "payload": frame[at:]}
     if encoding == _JSON:
@@ -65,14 +83,19 @@ def _decode_binary(frame: bytes) -> Message:
 
 def encode(version: str, message: Message) -> str | bytes | None:
     """The frame for a client; None when its protocol has no way to say it (bytes in 1.0.0)."""
-    content = message.payload.get("payload")
-    if isinstance(content, bytes):
+    payload = message.payload
+    if (content := _content(payload)) is not None:
         return _encode_binary(message, content) if version == V2 else None
+    text = payload if isinstance(payload, Encoded) else _json(payload)
+    topic, event, ref = _json(message.topic), _json(message.event), _json(message.ref)
     if version == V2:
-        parts = [message.join_ref, message.ref, message.topic, message.event, message.payload]
-        return json.dumps(parts, separators=(",", ":"))
-    named = {"topic": message.topic, "event": message.event, "payload": message.payload, "ref": message.ref}
-    return json.dumps(named, separators=(",", ":"))
+        return f"[{_json(message.join_ref)},{ref},{topic},{event},{text}]"
+    return f'{{"topic":{topic},"event":{event},"payload":{text},"ref":{ref}}}'
+
+
+def _content(payload: Any) -> bytes | None:
+    content = payload.get("payload") if isinstance(payload, dict) else None
+    return content if isinstance(content, bytes) else None
 
 
 def _encode_binary(message: Message, content: bytes) -> bytes:

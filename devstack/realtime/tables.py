@@ -1,6 +1,6 @@
 """What the catalogue says about a table for a role, and typed values of its rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from psycopg import AsyncConnection, sql
@@ -53,6 +53,13 @@ class Table:
         """What the role may select."""
         return tuple(column for column in self.columns if column.is_readable)
 
+    def only(self, names: frozenset[str] | None) -> "Table":
+        """The table with the primary key and these columns; None leaves them all."""
+        if names is None:
+            return self
+        chosen = tuple(column for column in self.columns if column.is_key or column.name in names)
+        return replace(self, columns=chosen)
+
 
 async def describe(conn: Connection, table: int | str, role: str) -> Table:
     """The table by oid or by quoted name; without columns when it is gone."""
@@ -78,7 +85,9 @@ async def typed(conn: Connection, table: Table, values: Values) -> dict[str, Any
 
 async def canonical(conn: Connection, column: Column, text: str) -> str:
     """The value as PostgreSQL writes it. Raises psycopg.Error when it is none of the type."""
-    row = await (await conn.execute(sql.SQL("select ({})::text").format(_cast(column)), [text])).fetchone()
+    # A cast to text would say `true` where the WAL says `t`.
+    query = sql.SQL("select format('%%s', {})").format(_cast(column))
+    row = await (await conn.execute(query, [text])).fetchone()
     return str(row[0]) if row else text
 
 
@@ -101,11 +110,15 @@ async def visible(
     """Those of the primary keys whose rows the transaction's role is shown."""
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.keys)
     texts = sql.SQL(", ").join(sql.Identifier(column.name) + sql.SQL("::text") for column in table.keys)
-    one = sql.SQL("({})").format(sql.SQL(", ").join(map(_cast, table.keys)))
-    query = sql.SQL("select {} from {} where ({}) in ({})").format(
-        texts, _name(relation), names, sql.SQL(", ").join([one] * len(keys))
-    )
-    values = [value for key in keys for value in key]
+    # One text whatever the number of keys, so that PostgreSQL keeps the plan.
+    arrays = [sql.SQL("%s::" + column.cast.replace("%", "%%") + "[]") for column in table.keys]
+    if len(arrays) == 1:
+        condition = sql.SQL("{} = any({})").format(names, arrays[0])
+    else:
+        unnested = sql.SQL(", ").join(sql.SQL("unnest({})").format(array) for array in arrays)
+        condition = sql.SQL("({}) in (select {})").format(names, unnested)
+    query = sql.SQL("select {} from {} where {}").format(texts, _name(relation), condition)
+    values = [list(column) for column in zip(*keys, strict=True)]
     return {tuple(row) for row in await (await conn.execute(query, values)).fetchall()}
 
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from devstack.config import GatewayConfig
-from devstack.storage import buckets, changes, reads, signing, uploads
+from devstack.storage import buckets, changes, listing, reads, signing, uploads
 from devstack.storage.access import Storage, path_of
 from devstack.storage.errors import Json, StorageError, from_database, not_found_body
 
@@ -27,7 +27,8 @@ ROUTES = [
     Route("/bucket/{bucket}/empty", buckets.empty, methods=["POST"]),
     Route("/object/move", changes.move, methods=["POST"]),
     Route("/object/copy", changes.copy, methods=["POST"]),
-    Route("/object/list/{bucket}", reads.index, methods=["POST"]),
+    Route("/object/list/{bucket}", listing.index, methods=["POST"]),
+    Route("/object/list-v2/{bucket}", listing.index_v2, methods=["POST"]),
     Route("/object/upload/sign" + _OBJECT, signing.sign_upload, methods=["POST"]),
     Route("/object/upload/sign" + _OBJECT, uploads.put_signed, methods=["PUT"]),
     Route("/object/sign/{bucket}", signing.sign_many, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""Reading objects: bytes, info, listings; public buckets by-pass policies, listings never."""
+"""Reading objects: bytes and info; public buckets by-pass policies."""
 
 import re
 from collections.abc import AsyncIterator
@@ -12,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from devstack.storage import body as fields
 from devstack.storage.access import (
     OBJECT,
     Row,
@@ -29,22 +28,6 @@ from devstack.storage.signing import check_token
 
 _FIND = f"select {OBJECT} from storage.objects where bucket_id = %s and name = %s"
 _CHUNK = 256 * 1024
-_SORTABLE = ("name", "updated_at", "created_at", "last_accessed_at")
-_LIST = """
-    with found as (
-        select o.*, o.path_tokens[%(level)s] as part, cardinality(o.path_tokens) > %(level)s as is_folder
-        from storage.objects as o
-        where o.bucket_id = %(bucket)s and starts_with(lower(o.name), lower(%(start)s))
-    ), entries as (
-        select distinct part as name, null::uuid as id, null::timestamptz as updated_at,
-            null::timestamptz as created_at, null::timestamptz as last_accessed_at, null::jsonb as metadata
-        from found where is_folder
-        union all
-        select part, id, updated_at, created_at, last_accessed_at, metadata
-        from found where not is_folder
-    )
-    select * from entries order by {order} limit %(limit)s offset %(offset)s
-"""
 
 
 async def get(request: Request) -> Response:
@@ -79,29 +62,6 @@ async def info(request: Request) -> Response:
 async def info_public(request: Request) -> Response:
     """GET /object/info/public/{bucket}/{key}."""
     return _info(await _public(request))
-
-
-async def index(request: Request) -> Response:
-    """POST /object/list/{bucket}: what lies directly below the prefix, folders as rows of nulls."""
-    body = await fields.read_json(request, "prefix")
-    sort = body.get("sortBy") or {}
-    column = fields.choice(sort.get("column", "name"), "body/sortBy/column", _SORTABLE)
-    order = fields.choice(sort.get("order", "asc"), "body/sortBy/order", ("asc", "desc"))
-    folder = fields.text(body, "prefix")
-    folder += "/" if folder and not folder.endswith("/") else ""
-    values = {
-        "bucket": bucket_of(request),
-        "level": folder.count("/") + 1,
-        "start": folder + fields.text(body, "search"),
-        "limit": fields.integer(body, "limit", 100, minimum=1),
-        "offset": fields.integer(body, "offset"),
-    }
-    by_name = f'lower(name) collate "C" {order}'
-    sorting = by_name if column == "name" else f"{column} {order} nulls first, {by_name}"
-    async with storage_of(request).as_caller(request, "object.list") as conn:
-        sql = _LIST.replace("{order}", sorting)
-        found = await (await conn.execute(sql.encode(), values)).fetchall()
-    return Json([jsonable(row) for row in found])
 
 
 async def _readable(request: Request, operation: str) -> Row:

@@ -152,6 +152,21 @@ def test_migrations_are_recorded_as_the_cli_does_and_run_once(
     assert rows[0]["statements"] == [SIMPLE]
 
 
+def test_a_seed_file_runs_once_and_again_when_it_changed(empty_platform: Database, tmp_path: Path) -> None:
+    conninfo = empty_platform.conninfo()
+    file = tmp_path / "10_numbers.sql"
+    file.write_text(
+        "create table if not exists public.numbers (n int); insert into public.numbers values (1);"
+    )
+    assert databases.apply_seeds(conninfo, tmp_path) == ["10_numbers"]
+    assert databases.apply_seeds(conninfo, tmp_path) == []
+    file.write_text("insert into public.numbers values (2);")
+    assert databases.apply_seeds(conninfo, tmp_path) == ["10_numbers"]
+    with empty_platform.connect() as conn:
+        rows = conn.execute("select n from public.numbers order by n").fetchall()
+    assert [row["n"] for row in rows] == [1, 2]
+
+
 def test_a_failing_migration_names_its_line_and_leaves_nothing(
     empty_platform: Database, tmp_path: Path
 ) -> None:

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,10 +19,20 @@ from supabase import create_client
 from supabase.lib.client_options import SyncClientOptions
 
 from devstack import processes
-from devstack.config import HOST, Settings, State, access_token_hook, free_port, is_free
+from devstack.config import HOST, ROOT, Settings, State, access_token_hook, free_port, is_free
+from devstack.database import MIGRATIONS as MIGRATION_FILES
+from devstack.database import SERVICE_ROLES
 from devstack.errors import StackError
 from devstack.stack import Stack, running
 
+MIGRATIONS = "\n".join(file.read_text() for file in MIGRATION_FILES.glob("*.sql"))
+NOTES = """
+create table public.notes (owner uuid primary key default auth.uid(), text text);
+alter table public.notes enable row level security;
+grant select, insert on public.notes to authenticated;
+create policy all_own on public.notes for all to authenticated using (owner = (select auth.uid()));
+notify pgrst, 'reload schema';
+"""
 PARTS = ("postgres", "postgrest", "gateway")
 
 
@@ -79,6 +91,77 @@ def test_an_api_key_alone_is_the_token_of_its_role(bare: Stack) -> None:
         "Authorization": f"Bearer {environment['ANON_KEY']}",
     }
     assert httpx.get(url, headers=both).json() == "anon"
+
+
+def test_a_bare_stack_has_nothing_of_ours(bare: Stack) -> None:
+    ours = {*re.findall(r"create schema (?:if not exists )?(\w+)", MIGRATIONS), "portal", "private", "audit"}
+    roles = {*re.findall(r"create role (\w+)", MIGRATIONS), *SERVICE_ROLES}
+    with psycopg.connect(bare.environment()["DB_URL"]) as conn:
+        schemas = {row[0] for row in conn.execute("select nspname from pg_namespace")}
+        assert {"auth", "storage", "realtime", "extensions", "vault"} <= schemas and not ours & schemas
+        assert not roles & {row[0] for row in conn.execute("select rolname from pg_roles")}
+        assert not conn.execute("select from auth.users union all select from storage.buckets").rowcount
+    headers = {"apikey": bare.environment()["ANON_KEY"], "Accept-Profile": "portal"}
+    refusal = httpx.get(f"{bare.api_url}/rest/v1/invoices", headers=headers)
+    assert (refusal.status_code, refusal.json()["code"]) == (406, "PGRST106")
+
+
+@pytest.mark.filterwarnings("ignore:The '.*' parameter is deprecated:DeprecationWarning")
+def test_the_official_client_works_against_a_bare_stack(bare: Stack) -> None:
+    environment = bare.environment()
+    with psycopg.connect(environment["DB_URL"], autocommit=True) as conn:
+        conn.execute(NOTES)
+    with httpx.Client() as http:
+        options = SyncClientOptions(httpx_client=http, auto_refresh_token=False)
+        admin = create_client(environment["API_URL"], environment["SERVICE_ROLE_KEY"], options)
+        admin.auth.admin.create_user({"email": "a@b.test", "password": "a-password", "email_confirm": True})
+        admin.storage.create_bucket("files")
+        admin.storage.from_("files").upload("a.txt", b"a")
+        options = SyncClientOptions(httpx_client=http, auto_refresh_token=False)
+        client = create_client(environment["API_URL"], environment["ANON_KEY"], options)
+        user = client.auth.sign_in_with_password({"email": "a@b.test", "password": "a-password"}).user
+        eventually(lambda: httpx.get(f"{bare.api_url}/rest/v1/notes").status_code != 404)
+        rows = client.table("notes").insert({"text": "mine"}).execute().data
+        assert user and rows == [{"owner": user.id, "text": "mine"}]
+        assert admin.storage.from_("files").download("a.txt") == b"a"
+
+
+def test_a_stack_with_our_migrations_is_never_called_bare(scratch: Path) -> None:
+    settings = Settings(data_dir=scratch / "not bare", port=free_port())
+    State(postgres_dir=str(scratch / "not bare" / "postgres")).save(_made(settings.data_dir) / "state.json")
+    with pytest.raises(StackError, match="is not a bare one") as error, running(settings, is_bare=True):
+        pass
+    assert error.value.code == "stack_not_bare"
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "70000", "-1"])
+def test_a_port_that_is_none_is_explained(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("DEVSTACK_PORT", text)
+    with pytest.raises(StackError, match="which is no port"):
+        Settings.from_env()
+
+
+def test_a_port_that_only_administrators_may_open_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(StackError, match="Port 80 is closed to you"):
+        is_free(80)
+
+
+def test_the_command_line_loads_no_client_to_look_at_a_stack() -> None:
+    code = (
+        "import sys; from cli.main import app; app(['stack', 'status'], standalone_mode=False)\n"
+        "sys.exit(','.join({'supabase', 'realtime', 'postgrest', 'httpx', 'psycopg'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert not done.stderr.strip(), done.stderr
 
 
 def test_browsers_of_any_origin_may_call_with_any_header(bare: Stack) -> None:

@@ -337,3 +337,95 @@ def test_policies_see_operation_and_headers(
 def test_rows_may_not_be_deleted_behind_the_services_back(bare: Database) -> None:
     with bare.connect("postgres") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("delete from storage.objects")
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["name"] for row in rows]
+
+
+@pytest.fixture
+def shelf(official: SyncStorageClient, client: httpx.Client, tokens: dict[str | None, str]) -> Iterator[Any]:
+    """POST list-v2 of a bucket with a few objects; gives the answer's JSON."""
+    keys = ("b.txt", "B.txt", "a/1.txt", "a/2.txt", "a/deep/3.txt", "z.txt")
+    official.create_bucket("shelf")
+    for key in keys:
+        official.from_("shelf").upload(key, b"x", {"content-type": "text/plain"})
+    client.headers["authorization"] = f"Bearer {tokens['service']}"
+    yield lambda **body: client.post("/object/list-v2/shelf", json=body).json()
+    official.from_("shelf").remove(list(keys))
+    official.delete_bucket("shelf")
+
+
+def test_the_second_listing_is_flat_and_in_byte_order(shelf: Any) -> None:
+    answer = shelf()
+    names = ["B.txt", "a/1.txt", "a/2.txt", "a/deep/3.txt", "b.txt", "z.txt"]
+    assert (_names(answer["objects"]), answer["folders"], answer["hasNext"]) == (names, [], False)
+    assert "nextCursor" not in answer
+    columns = {"id", "name", "metadata", "updated_at", "created_at", "last_accessed_at"}
+    assert answer["objects"][0].keys() == columns
+    assert _names(shelf(prefix="a/")["objects"]) == names[1:4]
+    assert _names(shelf(prefix="a/", sortBy={"column": "name", "order": "desc"})["objects"]) == names[3:0:-1]
+    assert shelf(prefix="A/")["objects"] == []
+
+
+def test_the_second_listing_has_folders_with_a_delimiter(shelf: Any) -> None:
+    answer = shelf(with_delimiter=True)
+    nulls = dict.fromkeys(("id", "updated_at", "created_at", "last_accessed_at", "metadata"))
+    assert answer["folders"] == [{"key": "a", "name": "a/", **nulls}]
+    assert _names(answer["objects"]) == ["B.txt", "b.txt", "z.txt"]
+    inner = shelf(with_delimiter=True, prefix="a/")
+    assert (_names(inner["folders"]), _names(inner["objects"])) == (["a/deep/"], ["a/1.txt", "a/2.txt"])
+    assert [row["key"] for row in inner["objects"]] == ["1.txt", "2.txt"]
+
+
+@pytest.mark.parametrize("sort", [{}, *({"column": c, "order": "desc"} for c in ("name", "created_at"))])
+@pytest.mark.parametrize("with_delimiter", [False, True])
+def test_pages_are_joined_by_a_cursor(shelf: Any, sort: dict[str, str], with_delimiter: bool) -> None:
+    asked = {"with_delimiter": with_delimiter, **({"sortBy": sort} if sort else {})}
+    whole, pages = shelf(**asked), []
+    page: dict[str, Any] = shelf(**asked, limit=2)
+    pages.append(page)
+    while page["hasNext"]:
+        page = shelf(with_delimiter=with_delimiter, limit=2, cursor=page["nextCursor"])
+        pages.append(page)
+    for kind in ("folders", "objects"):
+        assert [row for page in pages for row in page[kind]] == whole[kind]
+    assert len(pages) == -(-(len(whole["folders"]) + len(whole["objects"])) // 2)
+
+
+def test_the_second_listing_obeys_policies_and_refuses_nonsense(
+    shelf: Any, client: httpx.Client, tokens: dict[str | None, str]
+) -> None:
+    bad = shelf(cursor="not ours")
+    assert (bad["statusCode"], bad["error"]) == ("400", "InvalidParameter")
+    assert shelf(limit=0)["message"] == "body/limit must be >= 1"
+    column = {"column": "last_accessed_at"}
+    assert shelf(sortBy=column)["message"] == "body/sortBy/column must be equal to one of the allowed values"
+    client.headers["authorization"] = f"Bearer {tokens['userA']}"
+    assert shelf() == {"hasNext": False, "folders": [], "objects": []}
+
+
+def test_the_official_client_lists_by_pages(official: SyncStorageClient, shelf: Any) -> None:
+    page = official.from_("shelf").list_v2({"with_delimiter": True, "limit": 3})
+    assert ([row.name for row in page.folders], page.hasNext) == (["a/"], True)
+    rest = official.from_("shelf").list_v2({"with_delimiter": True, "cursor": page.nextCursor or ""})
+    assert [row.name for row in page.objects + rest.objects] == ["B.txt", "b.txt", "z.txt"]
+
+
+def test_a_move_answers_in_one_sentence(client: httpx.Client, shelf: Any) -> None:
+    def move(source: str, target: str) -> Any:
+        names = {"bucketId": "shelf", "sourceKey": source, "destinationKey": target}
+        return client.post("/object/move", json=names).json()
+
+    assert move("z.txt", "z.txt") == {"message": "Successfully moved"}
+    assert move("z.txt", "y.txt") == move("y.txt", "z.txt") == {"message": "Successfully moved"}
+    assert (move("z.txt", "b.txt")["statusCode"], move("z.txt", "b.txt")["code"]) == (
+        "409",
+        "ResourceAlreadyExists",
+    )
+
+
+@pytest.mark.parametrize("path", ["/upload/resumable", "/s3/bucket/key", "/render/image/public/b/k"])
+def test_what_is_switched_off_is_not_there(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["message"]) == (404, f"Route GET:{path} not found")

@@ -1,126 +1,17 @@
-"""Supabase Auth as the official client and plain HTTP see it."""
+"""Sessions: passwords, refresh tokens, the hook and the end of it all."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from uuid import uuid4
+from collections.abc import Callable
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from supabase_auth import SyncGoTrueClient
 from supabase_auth.errors import AuthApiError
 
-from devstack import auth, keys
-from devstack import database as databases
-from devstack.config import HOST, SUPERUSER, GatewayConfig, free_port
-from devstack.postgres import Cluster
+from devstack import keys
 from devstack.stack import Stack
-from devstack.testing import Database
+from tests.devstack.auth.steps import PASSWORD, Service, sign_in
 
-PASSWORD = "correct horse battery"
 NEW_ERRORS = {"X-Supabase-Api-Version": "2024-01-01"}
-
-HOOK = """
-create function public.test_hook(event jsonb) returns jsonb
-language sql stable set search_path = ''
-as $$
-    select case event #>> '{claims,user_metadata,wish}'
-        when 'refuse' then '{"error": {"http_code": 403, "message": "Not today"}}'::jsonb
-        when 'nothing' then '{}'::jsonb
-        when 'broken' then '{"claims": {"sub": "x"}}'::jsonb
-        else pg_catalog.jsonb_set(event, '{claims,garage_id}', '"noord"')
-    end
-$$;
-revoke execute on function public.test_hook(jsonb) from public, anon, authenticated, service_role;
-grant usage on schema public to supabase_auth_admin;
-grant execute on function public.test_hook(jsonb) to supabase_auth_admin;
-"""
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running Auth service with a database of its own."""
-
-    url: str
-    keys: keys.Keys
-    database: Database
-    http: httpx.Client
-
-    def client(self, key: str | None = None) -> SyncGoTrueClient:
-        """The official client; with a key, its token."""
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return SyncGoTrueClient(
-            url=self.url, headers=headers, auto_refresh_token=False, http_client=self.http
-        )
-
-    def post(self, path: str, body: object, **options: object) -> httpx.Response:
-        """A plain request."""
-        return self.http.post(self.url + path, json=body, **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def service(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    databases.create_database(postgres, "auth")
-    databases.bootstrap(postgres, "auth")
-    database = Database(postgres, "auth")
-    with database.connect() as conn:
-        conn.execute(HOOK)
-    port, secrets = free_port(), keys.generate()
-    config = GatewayConfig(
-        db_url=postgres.conninfo(SUPERUSER, "auth"),
-        api_url=f"http://{HOST}:{port}",
-        keys=secrets,
-        data_dir=tmp_path_factory.mktemp("auth"),
-        access_token_hook="public.test_hook",
-    )
-    with serving(auth.create_app(config), port), httpx.Client() as http:
-        yield Service(f"http://{HOST}:{port}/auth/v1", secrets, database, http)
-
-
-class serving:
-    """The application on a port, in a thread, for as long as the block runs."""
-
-    def __init__(self, app: Starlette, port: int) -> None:
-        mounted = Starlette(routes=[Mount("/auth/v1", app=app)], lifespan=app.router.lifespan_context)
-        self.server = uvicorn.Server(
-            uvicorn.Config(mounted, host=HOST, port=port, log_level="warning", ws="none")
-        )
-        self.thread = threading.Thread(target=self.server.run)
-
-    def __enter__(self) -> None:
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    def __exit__(self, *_: object) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-
-
-@pytest.fixture
-def new_user(service: Service) -> Callable[..., str]:
-    """Makes a confirmed user, as an administrator; returns the e-mail address."""
-
-    def make(**metadata: str) -> str:
-        email = f"{uuid4().hex}@garage-noord.test"
-        service.client(service.keys.service_role_key).admin.create_user(
-            {"email": email, "password": PASSWORD, "email_confirm": True, "user_metadata": metadata}
-        )
-        return email
-
-    return make
-
-
-def sign_in(service: Service, email: str) -> dict[str, str]:
-    """The answer of a password sign-in."""
-    answer = service.post("/token?grant_type=password", {"email": email, "password": PASSWORD})
-    assert answer.status_code == 200, answer.text
-    session: dict[str, str] = answer.json()
-    return session
 
 
 def refresh(service: Service, token: str) -> httpx.Response:
@@ -273,37 +164,6 @@ def test_a_user_needs_a_token_of_a_user(service: Service, token: str | None, sta
     headers = {"Authorization": f"Bearer {value}"} if value else {}
     answer = httpx.get(f"{service.url}/user", headers=headers)
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
-
-
-def test_an_administrator_makes_lists_finds_and_removes_users(service: Service) -> None:
-    admin = service.client(service.keys.service_role_key).admin
-    wanted = {"id": str(uuid4()), "email": "New@garage-noord.test", "app_metadata": {"team": "x"}}
-    created = admin.create_user(wanted).user  # type: ignore[arg-type]
-    assert (created.id, created.email) == (wanted["id"], "new@garage-noord.test")
-    assert created.app_metadata == {"provider": "email", "providers": ["email"], "team": "x"}
-    assert created.id in [user.id for user in admin.list_users(page=1, per_page=50)]
-    assert admin.get_user_by_id(created.id).user.email == created.email
-    with pytest.raises(AuthApiError) as taken:
-        admin.create_user({"email": "new@garage-noord.test"})
-    assert (taken.value.status, taken.value.code) == (422, "email_exists")
-    admin.delete_user(created.id)
-    with pytest.raises(AuthApiError) as gone:
-        admin.get_user_by_id(created.id)
-    assert (gone.value.status, gone.value.code) == (404, "user_not_found")
-
-
-def test_staff_may_not_administer_users(service: Service, new_user: Callable[..., str]) -> None:
-    token = sign_in(service, new_user())["access_token"]
-    with pytest.raises(AuthApiError) as error:
-        service.client(token).admin.list_users()
-    assert (error.value.status, error.value.code) == (403, "not_admin")
-
-
-def test_anyone_may_ask_for_health_settings_and_public_keys(service: Service) -> None:
-    assert httpx.get(f"{service.url}/health").json()["name"] == "GoTrue"
-    settings = httpx.get(f"{service.url}/settings").json()
-    assert (settings["disable_signup"], settings["external"]["email"]) == (True, True)
-    assert httpx.get(f"{service.url}/.well-known/jwks.json").json() == {"keys": []}
 
 
 def test_the_seeded_owner_signs_in_and_the_token_names_the_garage(stack: Stack) -> None:
