@@ -1,9 +1,10 @@
 """Vehicles: identification numbers, and owners who change."""
 
+import psycopg
 import pytest
 
 from devstack.testing import Connection, Database
-from sql_tests.cast import CARLA, KAREL, MARC, NOORD, Customer
+from sql_tests.cast import CARLA, KAREL, MARC, NOORD, RITA, Customer
 from sql_tests.steps import one, refused
 
 
@@ -101,3 +102,16 @@ def test_a_sold_car_moves_to_its_new_owner_who_sees_no_readings_from_before(fres
         connection.commit()
     assert seen(fresh_database, CARLA) == ([], [71250])
     assert seen(fresh_database, KAREL) == ([CARLA.vehicle_id, KAREL.vehicle_id], [80000])
+
+
+@pytest.mark.req("D5")
+def test_a_vehicle_has_one_owner_at_a_time(busy_database: Database) -> None:
+    own = (
+        "insert into public.vehicle_ownerships (garage_id, vehicle_id, customer_id, valid_from, valid_to)"
+        " values (%s, %s, %s, %s, %s)"
+    )
+    with RITA.acting(busy_database) as connection:
+        karels = (NOORD, CARLA.vehicle_id, KAREL.customer_id)
+        with pytest.raises(psycopg.errors.ExclusionViolation), connection.transaction():
+            connection.execute(own, (*karels, "2000-01-01", "2100-01-01"))
+        connection.execute(own, (*karels, "2000-01-01", "2001-01-01"))

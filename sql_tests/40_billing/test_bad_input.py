@@ -182,13 +182,41 @@ def test_a_refused_issue_leaves_no_number_no_total_and_no_work(fresh_database: D
 
 
 @pytest.mark.req("D1")
-def test_a_line_on_a_foreign_invoice_is_denied(busy_database: Database) -> None:
+@pytest.mark.parametrize("status", ["draft", "issued"])
+def test_a_line_on_a_foreign_invoice_is_denied_whatever_its_status(
+    busy_database: Database, status: str
+) -> None:
     with busy_database.connect() as connection:
-        query = "select id::text from public.invoices where garage_id = %s and status = 'draft' limit 1"
-        foreign = one(connection, query, NOORD)
-    with OTTO.acting(busy_database) as connection, denied():
-        add_line(connection, NOORD, foreign, 9)
+        query = "select id::text from public.invoices where garage_id = %s and status = %s limit 1"
+        foreign = one(connection, query, NOORD, status)
     with OTTO.acting(busy_database) as connection, pytest.raises(psycopg.errors.ForeignKeyViolation):
         add_line(connection, CARLA_AT_ZUID.garage_id, foreign, 9)
+    if status == "draft":
+        with OTTO.acting(busy_database) as connection, denied():
+            add_line(connection, NOORD, foreign, 9)
+        with RITA.acting(busy_database) as connection:
+            add_line(connection, NOORD, foreign, 9)
+    else:
+        with RITA.acting(busy_database) as connection, refused("invoice_is_issued", 409):
+            add_line(connection, NOORD, foreign, 9)
+
+
+@pytest.mark.parametrize("date", ["infinity", "-infinity", "10000-01-01", "1999-12-31"])
+def test_a_date_no_document_could_print_is_refused(busy_database: Database, date: str) -> None:
     with RITA.acting(busy_database) as connection:
-        add_line(connection, NOORD, foreign, 9)
+        invoice_id = draft(connection, CARLA)
+        change = "update public.invoices set supply_date = %s where id = %s"
+        connection.execute(change, ("2026-01-31", invoice_id))
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(change, (date, invoice_id))
+
+
+def test_nothing_is_invoiced_before_it_is_supplied(busy_database: Database) -> None:
+    with RITA.acting(busy_database) as connection:
+        invoice_id = draft(connection, CARLA)
+        change = "update public.invoices set supply_date = private.today_at(garage_id) + %s where id = %s"
+        connection.execute(change, (1, invoice_id))
+        with refused("supply_date_in_future"), connection.transaction():
+            issue(connection, invoice_id)
+        connection.execute(change, (0, invoice_id))
+        issue(connection, invoice_id)

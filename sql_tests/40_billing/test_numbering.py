@@ -9,7 +9,7 @@ import stdnum.be.ogm_vcs
 
 from devstack.testing import Database
 from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, NOORD, OTTO, RITA
-from sql_tests.steps import draft, issue, issued_invoice, look, one
+from sql_tests.steps import change, draft, issue, issued_invoice, look, one
 
 pytestmark = pytest.mark.req("D7")
 
@@ -95,3 +95,20 @@ def test_an_issued_invoice_carries_its_own_valid_communication(busy_database: Da
         digits = row["structured_communication"].strip("+").replace("/", "")
         assert stdnum.be.ogm_vcs.is_valid(digits)
         assert digits[:10] == f"{row['year'] % 100:02d}{row['number']:08d}"
+
+
+def test_the_hundred_thousandth_number_is_as_long_as_it_must_be(fresh_database: Database) -> None:
+    issued_invoice(fresh_database, RITA, CARLA)
+    change(fresh_database, "update public.invoice_series set last_number = 99999")
+    invoice = issued_invoice(fresh_database, RITA, CARLA)
+    assert invoice["invoice_number"] == f"{invoice['year']}-100000"
+    assert stdnum.be.ogm_vcs.is_valid(invoice["structured_communication"])
+
+
+def test_a_later_number_never_has_an_earlier_date(fresh_database: Database) -> None:
+    first = issued_invoice(fresh_database, RITA, CARLA)
+    change(fresh_database, "update public.invoice_series set last_issue_date = last_issue_date + 1")
+    later = issued_invoice(fresh_database, RITA, CARLA)
+    assert later["number"] == first["number"] + 1
+    assert (later["issue_date"] - first["issue_date"]).days == 1
+    assert later["snapshot"]["issue_date"] == later["issue_date"].isoformat()

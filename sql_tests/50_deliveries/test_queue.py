@@ -281,6 +281,45 @@ def test_work_of_a_module_switched_off_meanwhile_is_not_done_and_can_be_retried_
     assert finish(database, queue, job) == TABLES[queue][2]
 
 
+@pytest.mark.req("D2", "D14")
+def test_a_document_that_may_not_be_kept_any_more_still_leaves_the_email_and_only_one(
+    database: Database, waiting: Callable[[str], None]
+) -> None:
+    waiting("render")
+    switch = (
+        "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'pdf_storage'"
+    )
+    change(database, switch, False, NOORD)
+    assert claim(database, "render") == []
+    (mail,) = claim(database, "send")
+    assert mail["job"]["attachment"] is None
+    finish(database, "send", mail)
+    change(database, switch, True, NOORD)
+    with RITA.acting(database) as connection:
+        connection.execute("select public.retry_delivery(%s)", (row_of(database, "render")["id"],))
+        connection.commit()
+    (again,) = claim(database, "render")
+    assert finish(database, "render", again) == "stored"
+    assert claim(database, "send") == []
+
+
+@pytest.mark.req("D8")
+def test_a_retry_goes_to_the_address_the_customer_has_now(
+    database: Database, waiting: Callable[[str], None]
+) -> None:
+    waiting("send")
+    (first,) = claim(database, "send")
+    finish(database, "send", first, "give_up", "sendgrid_http_400")
+    change(database, "update public.customers set email = 'carla@new.test' where id = %s", CARLA.customer_id)
+    with RITA.acting(database) as connection:
+        connection.execute("select public.retry_delivery(%s)", (first["job"]["subject_id"],))
+        connection.commit()
+    (again,) = claim(database, "send")
+    change(database, "update public.customers set email = %s where id = %s", CARLA.login, CARLA.customer_id)
+    assert first["job"]["recipient"]["address"] == CARLA.login
+    assert again["job"]["recipient"]["address"] == "carla@new.test"
+
+
 def test_what_a_message_points_at_may_be_gone_or_odd(database: Database) -> None:
     change(database, "select pgmq.send('send', '{\"id\": \"99999999-0000-4000-8000-000000000009\"}')")
     change(database, "select pgmq.send('send', '{}')")

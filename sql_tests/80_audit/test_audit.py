@@ -7,6 +7,7 @@ import pytest
 from devstack.testing import Connection, Database
 from sql_tests.cast import CARLA, NOORD, OLGA, OTTO, RITA, ZUID, Actor
 from sql_tests.steps import (
+    LINES,
     Row,
     change,
     denied,
@@ -259,3 +260,18 @@ def test_the_trace_tells_the_whole_story_in_order_to_those_who_may(database: Dat
     with OTTO.acting(database) as connection, refused("invoice_not_found", 404):
         connection.execute(trace, (invoice["invoice_number"],))
     assert look(database, "select count(*) from public.invoices where id = %s", invoice["id"]) == 1
+
+
+@pytest.mark.req("D11")
+def test_the_trace_tells_of_a_line_that_was_taken_out_before_issue(database: Database) -> None:
+    with RITA.acting(database) as connection:
+        invoice_id = draft(connection, CARLA)
+        take_out = "delete from public.invoice_lines where invoice_id = %s and position = 1"
+        connection.execute(take_out, (invoice_id,))
+        invoice = issue(connection, invoice_id)
+        connection.commit()
+    with OLGA.acting(database) as connection:
+        query = "select event from public.trace_invoice(%s) where event like 'invoice_lines%%'"
+        events = [row["event"] for row in connection.execute(query, (invoice["invoice_number"],))]
+    assert events.count("invoice_lines deleted") == 1
+    assert events.count("invoice_lines created") == len(LINES)

@@ -152,3 +152,25 @@ def test_nobody_sees_opens_or_makes_a_bucket(busy_database: Database, actor: Act
             connection.execute("insert into storage.buckets (id, name, public) values ('mine', 'mine', true)")
     with SERVICE_ROLE.acting(busy_database) as connection:
         assert one(connection, "select count(*) from storage.buckets") > 0
+
+
+@pytest.mark.req("P13", "S3")
+@pytest.mark.parametrize("operation", ["storage.object.sign", "storage.object.sign_many", "object.sign"])
+def test_staff_download_but_have_no_link_signed(connection: Connection, operation: str) -> None:
+    operate = "select set_config('storage.operation', %s, true)"
+    connection.execute(operate, ("storage.object.get_authenticated",))
+    assert granted(connection) in names(connection, OLGA)
+    connection.execute(operate, (operation,))
+    assert names(connection, OLGA) == set()
+
+
+@pytest.mark.req("D2", "D14")
+def test_switching_pdf_storage_off_closes_the_files_to_staff_too(connection: Connection) -> None:
+    switch = (
+        "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'pdf_storage'"
+    )
+    assert names(connection, OLGA)
+    connection.execute(switch, (False, NOORD))
+    assert names(connection, OLGA) == set()
+    connection.execute(switch, (True, NOORD))
+    assert names(connection, OLGA)
