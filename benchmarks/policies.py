@@ -27,6 +27,7 @@ RITA = {
     "role": "authenticated",
     "sub": "22222222-0000-4000-8000-000000000002",
     "garage_id": NOORD,
+    "session_id": "2b222222-0000-4000-8000-000000000002",
     "aud": "authenticated",
 }
 CARLA = "33333333-0000-4000-8000-000000000001"
@@ -94,6 +95,9 @@ def main() -> None:
 def run(database: Database, invoices: int) -> None:
     fill(database, invoices)
     with database.connect("postgres") as owner:
+        owner.execute(
+            "insert into auth.sessions (id, user_id) values (%s, %s)", (RITA["session_id"], RITA["sub"])
+        )
         portal = open_portal_session(owner)
     for name, (claims, statement, by_hand) in QUERIES.items():
         compare(database, name, claims or portal, statement, by_hand)

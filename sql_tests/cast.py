@@ -83,7 +83,12 @@ class Customer:
 
 
 def _staff(name: str, number: int, garage_id: str) -> Actor:
-    claims = {"role": "authenticated", "sub": _id("22222222", number), "garage_id": garage_id}
+    claims = {
+        "role": "authenticated",
+        "sub": _id("22222222", number),
+        "garage_id": garage_id,
+        "session_id": _id("2b222222", number),
+    }
     return Actor(name, claims)
 
 

@@ -197,3 +197,28 @@ def test_wrong_settings_of_a_garage_are_refused(busy_database: Database, change_
     with OLGA.acting(busy_database) as connection:
         good = "update public.garages set iban = 'BE71096123456769', phone = '+3232000001', email = 'a@b.be'"
         assert connection.execute(good).rowcount == 1
+
+
+@pytest.mark.req("D3", "S4")
+def test_signing_out_ends_a_token_at_the_next_statement_and_no_other_sign_in(
+    fresh_database: Database,
+) -> None:
+    count = "select count(*) from public.customers"
+    phone = "99999999-0000-4000-8000-000000000001"
+    with fresh_database.connect() as connection:
+        connection.execute(
+            "insert into auth.sessions (id, user_id) values (%s, %s)", (phone, RITA.claims["sub"])
+        )
+    on_phone = RITA.but("Rita on her phone", session_id=phone)
+    for actor in (RITA, on_phone):
+        with actor.acting(fresh_database) as connection:
+            assert one(connection, count) == 2
+    change(fresh_database, "delete from auth.sessions where id = %s", phone)
+    with on_phone.acting(fresh_database) as connection:
+        assert one(connection, count) == 0
+    with RITA.acting(fresh_database) as connection:
+        assert one(connection, count) == 2
+    with OTTO.but("Otto on Rita's sign-in", session_id=RITA.claims["session_id"]).acting(
+        fresh_database
+    ) as connection:
+        assert one(connection, count) == 0

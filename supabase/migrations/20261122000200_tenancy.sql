@@ -270,12 +270,14 @@ begin
          where m.garage_id = (claims ->> 'garage_id')::uuid
            and m.user_id = (claims ->> 'sub')::uuid
            and m.deactivated_at is null
+           and exists (select from auth.sessions s
+                        where s.id = (claims ->> 'session_id')::uuid and s.user_id = m.user_id)
     );
 exception when others then
     return null;
 end $$;
 comment on function private.staff_garage_id is
-    'The garage named in a staff token, if the membership behind it still holds; else null. Never raises';
+    'The garage named in a staff token, if membership and sign-in still hold; else null. Never raises';
 
 create function private.garage_id_for(permission text)
 returns uuid
@@ -303,6 +305,8 @@ begin
          where m.garage_id = (claims ->> 'garage_id')::uuid
            and m.user_id = (claims ->> 'sub')::uuid
            and m.deactivated_at is null
+           and exists (select from auth.sessions s
+                        where s.id = (claims ->> 'session_id')::uuid and s.user_id = m.user_id)
            and coalesce(own.is_granted, bundle.permission is not null)
            and (p.module is null or exists (
                 select from public.garage_modules g

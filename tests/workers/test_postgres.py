@@ -20,6 +20,7 @@ from workers.ports import Claimed, Ports, Subject
 
 GARAGE = "11111111-0000-4000-8000-000000000001"
 RITA = "22222222-0000-4000-8000-000000000002"
+RITAS_SESSION = "2b222222-0000-4000-8000-000000000002"
 CARLA = "33333333-0000-4000-8000-000000000001"
 CARLAS_CAR = "44444444-0000-4000-8000-000000000001"
 CARLAS_PHONE = "66666666-0000-4000-8000-000000000001"
@@ -33,13 +34,35 @@ def queue(database: Database) -> Iterator[PostgresQueue]:
     queue.close()
 
 
+def test_a_transaction_pooler_may_stand_in_between(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that belongs to a session: no startup options, and no prepared statement after many calls."""
+    seen: set[tuple[str, int]] = set()
+    close = psycopg.Connection.close
+
+    def watched(connection: psycopg.Connection[Any]) -> None:
+        row = connection.execute("select count(*) as prepared from pg_prepared_statements").fetchone()
+        assert row is not None
+        seen.add((connection.info.options, row["prepared"]))
+        close(connection)
+
+    monkeypatch.setattr(psycopg.Connection, "close", watched)
+    queue = PostgresQueue(database.conninfo("worker"))
+    queue.open()
+    for _ in range(8):
+        queue.housekeep()
+    queue.close()
+    assert seen == {("", 0)}
+
+
 @pytest.fixture
 def issue(database: Database) -> Callable[[], str]:
     """Rita drafts and issues an invoice for Carla's car; its id."""
 
     def make() -> str:
         invoice = str(uuid4())
-        with database.as_user(RITA, garage_id=GARAGE) as rita:
+        with database.as_user(RITA, garage_id=GARAGE, session_id=RITAS_SESSION) as rita:
             rita.execute(
                 "insert into public.invoices (id, garage_id, customer_id, vehicle_id, odometer_km)"
                 " values (%s, %s, %s, %s, 84512)",
