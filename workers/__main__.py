@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -49,6 +50,7 @@ def run_loop(settings: WorkerSettings) -> None:
     from workers.ports import Ports
 
     configure_logging()
+    ignore_proxies()
     service_key = settings.service_role_key.get_secret_value()
     queue = PostgresQueue(settings.database_url.get_secret_value())
     files = SupabaseFiles(settings.supabase_url, service_key)
@@ -65,6 +67,12 @@ def run_loop(settings: WorkerSettings) -> None:
     finally:
         for adapter in (pdf, files, pusher, queue):
             adapter.close()
+
+
+def ignore_proxies() -> None:
+    """Forget proxies that the environment names: Realtime's client has no option for it, and sends a key."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
 
 
 def stop_on_signal(stop: Callable[[], None]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from workers.core.errors import JobSuperseded, QueueUnavailable
 from workers.core.jobs import QUEUES, Job, QueueName, describe_invalid, parse_job
-from workers.core.logs import event
+from workers.core.logs import crash, event
 from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater
 from workers.core.retry import backoff
 from workers.handlers import handle
@@ -94,17 +93,9 @@ class QueueWorker:
         except ValidationError as error:
             return GiveUp(describe_invalid(error))
         except Exception as error:  # noqa: BLE001 - one bad job must not end the worker
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                event(
-                    "job.crashed",
-                    queue=self.name,
-                    subject=subject.id,
-                    attempt=subject.attempt,
-                    error=type(error).__name__,
-                    at=f"{where.filename.rpartition('/')[2]}:{where.lineno}",
-                )
-            )
+            # Nothing went out yet: from the provider's call on, handlers turn a crash into silence.
+            names = {"queue": self.name, "subject": subject.id, "attempt": subject.attempt}
+            log.error(event("job.crashed", **names, **crash(error)))
             return RetryLater(type(error).__name__, backoff(subject.attempt))
 
     def _record(self, claimed: Claimed, subject: Subject, outcome: Outcome, deadline: float) -> str | None:

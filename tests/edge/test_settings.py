@@ -1,13 +1,18 @@
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from pydantic import ValidationError
 
+from workers.edge.client_address import client_address
 from workers.edge.settings import EdgeSettings
 
+ROOT = Path(__file__).parents[2]
 ReadSettings = Callable[..., EdgeSettings]
 KEY = {**ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True), "kid": "now"}
 GOOD = {
@@ -18,6 +23,7 @@ GOOD = {
     "anon_key": "anon",
     "portal_signing_keys": json.dumps({"keys": [KEY]}),
     "edge_port": "8001",
+    "portal_origins": "https://portal.autexor.be",
 }
 
 
@@ -32,11 +38,33 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> ReadSettings:
 
 
 def test_settings_come_from_the_environment(settings: ReadSettings) -> None:
-    read = settings(trusted_proxies="127.0.0.1, 10.0.0.0/8", portal_origins="https://portal.autexor.be")
+    read = settings(trusted_proxies="127.0.0.1, 10.0.0.0/8", portal_origins="https://a.test, https://b.test")
     assert read.supabase_url == "https://project.supabase.co"
     assert [str(network) for network in read.trusted_proxies] == ["127.0.0.1/32", "10.0.0.0/8"]
-    assert read.portal_origins == ("https://portal.autexor.be",)
+    assert read.portal_origins == ("https://a.test", "https://b.test")
     assert settings(trusted_proxies="").trusted_proxies == ()
+
+
+@pytest.mark.req("S4")
+def test_whoever_reaches_the_loopback_is_our_own_proxy(settings: ReadSettings) -> None:
+    by_default = settings().trusted_proxies
+    assert client_address("127.0.0.1", ["198.51.100.1"], by_default) == "198.51.100.1"
+    assert client_address("::1", ["198.51.100.1"], by_default) == "198.51.100.1"
+    assert client_address("192.0.2.1", ["198.51.100.1"], by_default) == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    "origins", [None, "", "*", "https://*.autexor.be", "http://a.test", "https://a.test/"]
+)
+def test_only_the_local_stack_answers_pages_of_any_origin(
+    settings: ReadSettings, monkeypatch: pytest.MonkeyPatch, origins: str | None
+) -> None:
+    monkeypatch.delitem(GOOD, "portal_origins")
+    changes = {} if origins is None else {"portal_origins": origins}
+    with pytest.raises(ValidationError, match="portal_origins"):
+        settings(**changes)
+    assert settings(environment="devstack", portal_origins="").portal_origins == ("*",)
+    assert settings(environment="devstack", portal_origins="*").portal_origins == ("*",)
 
 
 @pytest.mark.req("P3")
@@ -46,6 +74,17 @@ def test_secrets_do_not_show_in_settings(settings: ReadSettings) -> None:
     assert "canary" not in shown
     assert "abab" not in shown
     assert KEY["d"] not in shown
+
+
+@pytest.mark.req("P5")
+def test_the_command_makes_keys_that_the_settings_take(settings: ReadSettings) -> None:
+    command = [sys.executable, "-W", "error", "-m", "workers.edge.keys"]
+    printed = [
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout for _ in range(2)
+    ]
+    first, second = (settings(portal_signing_keys=text).portal_signing_keys.keys[0] for text in printed)
+    assert first.d is not None
+    assert (first.kid, first.x) != (second.kid, second.x)
 
 
 @pytest.mark.req("P5")

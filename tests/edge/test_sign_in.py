@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from workers.edge import secrets as secrets_module
 from workers.edge.keys import SigningKey, SigningKeys
 from workers.edge.tokens import TokenSigner, sha256_hex
 
@@ -77,6 +78,23 @@ def test_every_refused_login_looks_and_works_the_same(
     assert len(seen) == 1
     assert next(iter(seen))[0] == 401
     assert make_edge().post("/portal/login", login_body).status_code == 200
+
+
+@pytest.mark.req("P4", "S4")
+def test_an_address_that_tried_too_much_costs_no_hashing(
+    make_edge: MakeEdge, reserve: Reserve, login_body: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(secrets_module, "verify_secret", lambda *given: bool(hashed.append(given[2])))
+    blocked = reserve(is_allowed=False, is_address_blocked=True, password_hash=None, pin_hash=None)
+    edge = make_edge(portal_login_reserve=blocked)
+    answer = edge.post("/portal/login", login_body)
+    assert hashed == []
+    assert [name for name, _ in edge.calls.calls] == ["portal_login_reserve"]
+    other = make_edge(portal_login_reserve=reserve(is_allowed=False, is_address_blocked=False))
+    locked = other.post("/portal/login", login_body)
+    assert len(hashed) == 2, "a blocked account is not told apart by its work"
+    assert (answer.status_code, answer.text, answer.headers) == (401, locked.text, locked.headers)
 
 
 @pytest.mark.req("P4")

@@ -154,24 +154,24 @@ def render_job(render_payload: Callable[..., dict[str, Any]]) -> Callable[..., R
 def send_payload() -> Callable[..., dict[str, Any]]:
     """Makes the payload of a send job."""
 
-    def make(template: str = "invoice_issued", locale: str = "nl", **changes: Any) -> dict[str, Any]:
-        context = {"garage_name": "Garage Noord", "customer_name": "Carla Peeters-Lefèvre"}
-        if template == "invoice_issued":
-            context |= {
-                "invoice_number": "2026-00001",
-                "issue_date": "2026-11-22",
-                "due_date": "2026-12-22",
-                "gross_total": "1234.50",
-                "structured_communication": "+++001/2345/60325+++",
-                "iban": "BE68539007547034",
-            }
+    def make(locale: str = "nl", **changes: Any) -> dict[str, Any]:
+        context = {
+            "garage_name": "Garage Noord",
+            "customer_name": "Carla Peeters-Lefèvre",
+            "invoice_number": "2026-00001",
+            "issue_date": "2026-11-22",
+            "due_date": "2026-12-22",
+            "gross_total": "1234.50",
+            "structured_communication": "+++001/2345/60325+++",
+            "iban": "BE68539007547034",
+        }
         return {
             "kind": "send_message",
             "subject_id": SUBJECT,
             "garage_id": GARAGE_NOORD,
             "attempt": 1,
             "channel": "email",
-            "template": template,
+            "template": "invoice_issued",
             "locale": locale,
             "recipient": {"address": "carla@example.test", "name": "Carla Peeters-Lefèvre"},
             "sender": {
@@ -290,7 +290,7 @@ def provider() -> Iterator[Provider]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_POST = do_PUT = handle_any
+        do_GET = do_POST = do_PUT = do_CONNECT = handle_any
 
         def log_message(self, *args: object) -> None:
             pass
@@ -303,6 +303,17 @@ def provider() -> Iterator[Provider]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def proxy(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """A proxy that the environment names; nothing may reach it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, provider.url)
+        monkeypatch.setenv(name.upper(), provider.url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return provider
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
 import json
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
+from urllib3.exceptions import MaxRetryError, SSLError
 
 from workers.adapters import expo
 from workers.adapters.expo import ExpoPusher
@@ -14,7 +18,11 @@ from workers.core.errors import (
     ProviderUnavailable,
     RecipientGone,
 )
+from workers.core.jobs import PushJob
 from workers.core.messages import Push
+from workers.core.outcomes import Unknown
+from workers.handlers import handle
+from workers.ports import Ports
 
 if TYPE_CHECKING:
     from conftest import Provider
@@ -74,14 +82,45 @@ def test_a_ticket_with_an_error_is_told_by_its_type(
 
 
 @pytest.mark.req("P14")
-@pytest.mark.parametrize("status", [429, 500, 504])
-def test_a_busy_or_broken_service_is_asked_again(expo_provider: "Provider", status: int) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_service_that_took_nothing_is_asked_again(expo_provider: "Provider", status: int) -> None:
     expo_provider.answer.status = status
     expo_provider.answer.body = b'{"errors":[{"code":"X","message":"y"}]}'
     expo_provider.answer.headers = {"Retry-After": "9"}
     with pytest.raises(ProviderUnavailable) as caught:
         push(expo_provider.url)
     assert caught.value.retry_after == 9
+
+
+@pytest.mark.req("P14")
+@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("body", [b"", b'{"errors":[{"code":"X","message":"y"}]}'])
+def test_an_error_that_may_follow_acceptance_is_silence(
+    expo_provider: "Provider", status: int, body: bytes
+) -> None:
+    expo_provider.answer.status = status
+    expo_provider.answer.body = body
+    with pytest.raises(ProviderSilent, match=f"^expo_http_{status}$"):
+        push(expo_provider.url)
+
+
+@pytest.mark.req("P14")
+@pytest.mark.parametrize("body", [b'{"data": [null]}', b'{"data": 1}', b"[]", b'{"data": ["\xff"]}'])
+def test_an_answer_that_breaks_the_library_makes_no_second_push(
+    expo_provider: "Provider", push_job: Callable[..., PushJob], ports: Ports, body: bytes
+) -> None:
+    expo_provider.answer.body = body
+    with closing(ExpoPusher(expo_provider.url)) as pusher:
+        outcome = handle(push_job(), replace(ports, pusher=pusher))
+    assert isinstance(outcome, Unknown)
+    assert len(expo_provider.requests) == 1
+
+
+@pytest.mark.req("G4")
+def test_a_proxy_of_the_environment_is_not_used(proxy: "Provider", unused_url: str) -> None:
+    with pytest.raises(ProviderUnavailable):
+        push(unused_url)
+    assert not proxy.requests
 
 
 @pytest.mark.req("P14")
@@ -104,6 +143,22 @@ def test_a_dropped_connection_is_silence(expo_provider: "Provider") -> None:
     expo_provider.answer.hangs_up = True
     with pytest.raises(ProviderSilent):
         push(expo_provider.url)
+
+
+@pytest.mark.req("P14")
+@pytest.mark.parametrize(
+    ("broken", "kind"),
+    [(ssl.SSLCertVerificationError(), ProviderUnavailable), (ssl.SSLEOFError(), ProviderSilent)],
+)
+def test_tls_that_breaks_is_silence_unless_it_never_began(
+    monkeypatch: pytest.MonkeyPatch, unused_url: str, broken: ssl.SSLError, kind: type[ProviderError]
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise requests.exceptions.SSLError(MaxRetryError(None, "/", SSLError(broken)))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(requests.Session, "post", fail)
+    with pytest.raises(kind, match="expo_SSLError"):
+        push(unused_url)
 
 
 @pytest.mark.req("P14")

@@ -100,6 +100,40 @@ def test_a_mail_that_got_no_answer_is_unknown_and_keeps_what_was_said(
     assert outcome.result["body_text"].startswith("Dag Carla")
 
 
+@pytest.mark.req("D8", "D9")
+def test_a_crash_once_the_provider_was_called_never_sends_a_second_mail(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts", caplog: pytest.LogCaptureFixture
+) -> None:
+    ports.mailer.failure = KeyError("carla@example.test")
+    outcome = handle(send_job(), ports)
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason == "KeyError"
+    assert outcome.result["body_text"].startswith("Dag Carla")
+    assert "provider.crashed error=KeyError at=memory.py:" in caplog.text
+    assert "carla" not in caplog.text
+
+
+@pytest.mark.req("D8")
+def test_a_crash_before_the_provider_was_called_is_tried_again(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*args: object) -> bytes:
+        raise KeyError("path")
+
+    monkeypatch.setattr(ports.files, "download", crash)
+    with pytest.raises(KeyError):
+        handle(send_job(attachment=FILE), ports)
+    assert not ports.mailer.sent
+
+
+@pytest.mark.req("P14")
+def test_a_crash_once_the_push_service_was_called_is_unknown(
+    push_job: Callable[..., PushJob], ports: "MemoryPorts"
+) -> None:
+    ports.pusher.failure = AttributeError("no such thing")
+    assert handle(push_job(), ports) == Unknown("AttributeError", {"provider": "memory"})
+
+
 @pytest.mark.req("D8")
 def test_a_refused_address_is_not_retried(send_job: Callable[..., SendJob], ports: "MemoryPorts") -> None:
     ports.mailer.failure = ProviderRefused("sendgrid_http_400 personalizations.0.to.0.email")

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from workers.core.jobs import describe_invalid, parse_job
+from workers.core.jobs import PushJob, describe_invalid, parse_job
 
 Payload = Callable[..., dict[str, Any]]
 
@@ -14,9 +14,12 @@ def test_a_field_nobody_knows_is_refused(render_payload: Payload) -> None:
         parse_job(render_payload() | {"extra": 1})
 
 
-def test_a_mail_must_bring_the_context_of_its_template(send_payload: Payload) -> None:
+def test_a_message_is_announced_by_push_and_never_by_mail(
+    send_payload: Payload, push_job: Callable[..., PushJob]
+) -> None:
     with pytest.raises(ValidationError):
-        parse_job(send_payload("invoice_issued") | {"template": "message_received"})
+        parse_job(send_payload() | {"template": "message_received"})
+    assert push_job(template="message_received").template == "message_received"
 
 
 def test_an_unknown_kind_is_refused(send_payload: Payload) -> None:

@@ -11,7 +11,7 @@ from workers import loop as loop_module
 from workers.adapters.memory import MemoryDoorbell, MemoryQueue
 from workers.core.errors import JobSuperseded, QueueUnavailable
 from workers.core.jobs import Job
-from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater
+from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater, Unknown
 from workers.loop import Loop, QueueWorker
 from workers.ports import Ports
 
@@ -116,7 +116,7 @@ def test_stopping_finishes_what_is_held_and_takes_nothing_new(
     assert len(queue.waiting["render"]) == 1
 
 
-def test_a_crash_of_any_kind_is_tried_later_under_the_name_of_its_class(
+def test_a_crash_before_anything_went_out_is_tried_later_under_the_name_of_its_class(
     ports: "MemoryPorts", send_payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
     def crash(job: Job, ports: Ports) -> Outcome:
@@ -131,6 +131,19 @@ def test_a_crash_of_any_kind_is_tried_later_under_the_name_of_its_class(
     assert "job.crashed" in caplog.text
     assert "test_loop.py:" in caplog.text
     assert "carla" not in caplog.text
+
+
+@pytest.mark.req("D8", "D9")
+def test_a_crash_in_the_midst_of_sending_is_recorded_as_unknown(
+    ports: "MemoryPorts", send_payload: Payload
+) -> None:
+    queue = MemoryQueue()
+    queue.put("send", send_payload())
+    ports.mailer.failure = ZeroDivisionError("carla@example.test")
+    worker(queue, ports, loop_module.handle).drain()
+    ((_, _, outcome),) = queue.finished
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason == "ZeroDivisionError"
 
 
 def test_logs_hold_ids_and_never_people_or_contents(

@@ -1,14 +1,24 @@
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from workers.core.jobs import Locale, MessageTemplate, SendJob
-from workers.core.messages import Mail, render_mail, render_push
+from workers.core.jobs import Locale, MailTemplate, PushTemplate, SendJob
+from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail, render_push
 
 LOCALES = ("nl", "fr", "en")
+TEMPLATES = Path(__file__).parents[2] / "workers/templates/messages"
 PORTAL = "https://portal.autexor.be"
 FILE = {"bucket": "invoices", "path": "a/b/c.pdf", "filename": "2026-00001.pdf"}
+
+
+def test_every_template_file_has_a_use() -> None:
+    mails, pushes = get_args(MailTemplate), get_args(PushTemplate)
+    wanted = {f"{name}.{locale}.html.j2" for name in mails for locale in LOCALES}
+    wanted |= {f"{name}.{locale}.txt.j2" for name in {*mails, *pushes} for locale in LOCALES}
+    assert {path.name for path in TEMPLATES.iterdir()} == wanted | {"layout.html.j2"}
+    assert set(MAIL_TEMPLATE_VERSIONS) == set(mails)
 
 
 def shown(mail: Mail) -> str:
@@ -16,14 +26,13 @@ def shown(mail: Mail) -> str:
 
 
 @pytest.mark.req("D8")
-@pytest.mark.parametrize("template", ["invoice_issued", "message_received"])
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_mail_in_each_language(
-    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], template: str, locale: str
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
 ) -> None:
-    mail = render_mail(send_job(template, locale, attachment=FILE), PORTAL)
-    golden(f"{template}.{locale}.txt", shown(mail))
-    golden(f"{template}.{locale}.html", mail.html)
+    mail = render_mail(send_job(locale, attachment=FILE), PORTAL)
+    golden(f"invoice_issued.{locale}.txt", shown(mail))
+    golden(f"invoice_issued.{locale}.html", mail.html)
 
 
 @pytest.mark.req("D8")
@@ -31,7 +40,7 @@ def test_the_mail_in_each_language(
 def test_an_invoice_mail_says_what_to_pay_until_when_and_where_to_look(
     send_job: Callable[..., SendJob], locale: str
 ) -> None:
-    mail = render_mail(send_job(locale=locale), PORTAL)
+    mail = render_mail(send_job(locale), PORTAL)
     for body in (mail.text, mail.html):
         for wanted in ("2026-00001", "2026", "+++001/2345/60325+++", "BE68\xa05390\xa00754\xa07034", PORTAL):
             assert wanted in body
@@ -63,9 +72,9 @@ def test_names_cannot_add_headers_or_markup(
 
 
 @pytest.mark.req("P14")
-@pytest.mark.parametrize("template", ["invoice_issued", "message_received"])
+@pytest.mark.parametrize("template", get_args(PushTemplate))
 @pytest.mark.parametrize("locale", LOCALES)
-def test_a_notification_has_short_fixed_words(template: MessageTemplate, locale: Locale) -> None:
+def test_a_notification_has_short_fixed_words(template: PushTemplate, locale: Locale) -> None:
     push = render_push(template, locale)
     assert 5 < len(push.title) < 40
     assert 20 < len(push.body) < 110

@@ -58,15 +58,40 @@ def test_the_request_is_the_one_sendgrid_documents(provider: "Provider", send: S
 
 
 @pytest.mark.req("D8")
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_provider_that_is_busy_or_broken_is_asked_again(
-    provider: "Provider", send: Send, status: int
-) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_took_nothing_is_asked_again(provider: "Provider", send: Send, status: int) -> None:
     provider.answer.status = status
     provider.answer.headers = {"Retry-After": "42"}
     with pytest.raises(ProviderUnavailable) as caught:
         send(provider.url)
     assert (caught.value.reason, caught.value.retry_after) == (f"sendgrid_http_{status}", 42)
+
+
+@pytest.mark.req("D8")
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_an_error_that_may_follow_acceptance_is_silence(
+    provider: "Provider", send: Send, status: int
+) -> None:
+    provider.answer.status = status
+    with pytest.raises(ProviderSilent, match=f"^sendgrid_http_{status}$"):
+        send(provider.url)
+
+
+@pytest.mark.req("G4")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(provider: "Provider", send: Send, status: int) -> None:
+    provider.answer.status = status
+    provider.answer.headers = {"Location": f"{provider.url}/elsewhere"}
+    with pytest.raises(ProviderRefused, match=f"sendgrid_http_{status}"):
+        send(provider.url)
+    assert [path for path, _, _ in provider.requests] == ["/v3/mail/send"]
+
+
+@pytest.mark.req("G4")
+def test_a_proxy_of_the_environment_is_not_used(proxy: "Provider", send: Send, unused_url: str) -> None:
+    with pytest.raises(ProviderUnavailable):
+        send(unused_url)
+    assert not proxy.requests
 
 
 @pytest.mark.req("D8")

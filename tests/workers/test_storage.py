@@ -57,6 +57,13 @@ def test_silence_is_tried_again_as_nothing_is_done_twice(provider: "Provider", u
             files.upload("invoices", "g/i/d.pdf", b"%PDF-", "application/pdf")
 
 
+@pytest.mark.req("G4")
+def test_a_proxy_of_the_environment_is_not_used(proxy: "Provider", unused_url: str) -> None:
+    with closing(SupabaseFiles(unused_url, "service-key")) as files, pytest.raises(ProviderUnavailable):
+        files.download("invoices", "g/i/d.pdf")
+    assert not proxy.requests
+
+
 def test_an_answer_from_something_else_is_tried_again(provider: "Provider") -> None:
     provider.answer.status = 502
     provider.answer.body = b"<html>bad gateway</html>"

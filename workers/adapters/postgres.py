@@ -20,12 +20,14 @@ _SUPERSEDED = "PT409"
 _POOL_SIZE = 5
 _WAIT_SECONDS = 10.0
 # Autocommit: a claim must be committed before anything goes out; each function is its own transaction.
+# No prepared statements and no startup options: a transaction pooler keeps neither. How long a statement
+# may take is a setting of the role.
 _CONNECTION = {
     "autocommit": True,
     "row_factory": dict_row,
     "application_name": "autexor-worker",
     "connect_timeout": 10,
-    "options": "-c statement_timeout=30s",
+    "prepare_threshold": None,
 }
 
 

@@ -7,8 +7,10 @@ from base64 import b64encode
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 from uuid import UUID
 
+from python_http_client import Client
 from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 from sendgrid.helpers import mail as sg
@@ -16,20 +18,44 @@ from sendgrid.helpers import mail as sg
 from workers.core.errors import ProviderError, ProviderRefused, ProviderSilent, ProviderUnavailable
 from workers.core.jobs import Recipient, Sender
 from workers.core.messages import Mail
-from workers.core.retry import retry_after_seconds
+from workers.core.retry import NOTHING_HAPPENED, retry_after_seconds
 from workers.ports import MailFile
 
 _TIMEOUT_SECONDS = 20
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *args: Any) -> None:
+        """Leave a redirect unfollowed: it then is an answer like any other refusal."""
+
+
+_DIRECT = build_opener(ProxyHandler({}), _NoRedirects())
+
+
+class _DirectClient(Client):  # type: ignore[misc]
+    """Talks to its own host alone: urllib by itself repeats the key wherever a redirect or a proxy says."""
+
+    def _make_request(self, opener: Any, request: Any, timeout: float | None = None) -> Any:
+        return super()._make_request(_DIRECT, request, timeout)
+
+
 class SendGridMailer:
-    """Hands mails to SendGrid; `communication_id` comes back in its webhooks as a custom argument."""
+    """Hands mails to SendGrid; `communication_id` comes back in its webhooks as a custom argument.
+
+    mail/send takes no idempotency key, so only 429 and 503 are tried again: they say that nothing was
+    taken. A 500, 502 or 504 may come after the mail was accepted, and counts as silence.
+    """
 
     name = "sendgrid"
 
     def __init__(self, api_key: str, url: str) -> None:
-        self._client = SendGridAPIClient(api_key, host=url)
-        self._client.client.timeout = _TIMEOUT_SECONDS
+        self._mail_send = _DirectClient(
+            host=url,
+            request_headers=SendGridAPIClient(api_key).client.request_headers,
+            version=3,
+            url_path=["mail", "send"],
+            timeout=_TIMEOUT_SECONDS,
+        )
 
     def send(
         self, mail: Mail, to: Recipient, sender: Sender, file: MailFile | None, reference: UUID
@@ -37,7 +63,7 @@ class SendGridMailer:
         """Hand one mail over; the X-Message-Id it was given."""
         request = _request(mail, to, sender, file, reference)
         try:
-            response = self._client.send(request)
+            response = self._mail_send.post(request_body=request)
         except HTTPError as error:
             raise _answered(error) from error
         except URLError as error:
@@ -83,8 +109,10 @@ def _no_tracking() -> Any:
 
 def _answered(error: HTTPError) -> ProviderError:
     reason = f"sendgrid_http_{error.status_code}"
-    if error.status_code == 429 or error.status_code >= 500:
+    if error.status_code in NOTHING_HAPPENED:
         return ProviderUnavailable(reason, retry_after_seconds(error.headers.get("Retry-After")))
+    if error.status_code >= 500:
+        return ProviderSilent(reason)
     return ProviderRefused(f"{reason} {_field(error.body)}".strip())
 
 

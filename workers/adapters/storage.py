@@ -18,7 +18,8 @@ class SupabaseFiles:
     """Downloads and uploads; both can be repeated, so an unanswered call is simply unavailable."""
 
     def __init__(self, supabase_url: str, service_role_key: str) -> None:
-        self._http = httpx.Client(timeout=_TIMEOUT)
+        # Straight to the registered host: a proxy named in the environment would see the service key.
+        self._http = httpx.Client(timeout=_TIMEOUT, trust_env=False)
         headers = {"apikey": service_role_key, "Authorization": f"Bearer {service_role_key}"}
         self._storage = SyncStorageClient(f"{supabase_url}/storage/v1/", headers, http_client=self._http)
 

@@ -4,13 +4,16 @@
     ├── HostRefused             an address outside the register, or plain http
     ├── RenderFailed            the document could not be made this time
     ├── ProviderError
-    │   ├── ProviderUnavailable asked to come back later, or never reached: nothing happened
+    │   ├── ProviderUnavailable never reached, or said 429 or 503: nothing happened
     │   ├── ProviderRefused     answered no: the same request will be refused again
     │   │   └── RecipientGone   answered that this device no longer exists
-    │   └── ProviderSilent      the request went out and no answer came: perhaps it happened
+    │   └── ProviderSilent      the request went out and no answer came, or one that settles
+    │                           nothing (500, 502, 504, unreadable): perhaps it happened
     └── QueueError
         ├── QueueUnavailable    the database is away or refused the call
         └── JobSuperseded       another worker owns this job now
+
+Storage is the exception: its calls can be repeated, so whatever is not a refusal is ProviderUnavailable.
 
 `reason` is a short stable text that is stored with the delivery: never addresses,
 contents or secrets.
@@ -56,7 +59,7 @@ class RecipientGone(ProviderRefused):
 
 
 class ProviderSilent(ProviderError):
-    """The request went out, no answer came back: it may or may not have been carried out."""
+    """The request went out and no answer settles it: it may or may not have been carried out."""
 
 
 class QueueError(WorkerError):

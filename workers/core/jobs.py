@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Locale = Literal["nl", "fr", "en"]
-MessageTemplate = Literal["invoice_issued", "message_received"]
+MailTemplate = Literal["invoice_issued"]
+PushTemplate = Literal["invoice_issued", "message_received"]
 QueueName = Literal["render", "send", "push"]
 QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
 
@@ -166,36 +167,17 @@ class InvoiceIssuedContext(Payload):
     iban: str
 
 
-class MessageReceivedContext(Payload):
-    """What the `message_received` mail says: that there is a message, never its text."""
-
-    garage_name: str
-    customer_name: str
-
-
-MESSAGE_CONTEXTS: dict[MessageTemplate, type[Payload]] = {
-    "invoice_issued": InvoiceIssuedContext,
-    "message_received": MessageReceivedContext,
-}
-
-
 class SendJob(JobBase):
     """Send one e-mail."""
 
     kind: Literal["send_message"]
     channel: Literal["email"]
-    template: MessageTemplate
+    template: MailTemplate
     locale: Locale
     recipient: Recipient
     sender: Sender
-    context: InvoiceIssuedContext | MessageReceivedContext
+    context: InvoiceIssuedContext
     attachment: Attachment | None
-
-    @model_validator(mode="after")
-    def _context_fits_template(self) -> Self:
-        if not isinstance(self.context, MESSAGE_CONTEXTS[self.template]):
-            raise ValueError("the context belongs to another template")
-        return self
 
 
 class PushData(Payload):
@@ -210,7 +192,7 @@ class PushJob(JobBase):
 
     kind: Literal["send_push"]
     expo_token: str
-    template: MessageTemplate
+    template: PushTemplate
     locale: Locale
     data: PushData
 

@@ -8,13 +8,10 @@ from typing import Any
 from jinja2 import Template
 
 from workers.core import money
-from workers.core.jobs import InvoiceIssuedContext, Locale, MessageTemplate, SendJob
+from workers.core.jobs import Locale, MailTemplate, PushTemplate, SendJob
 from workers.core.templating import template
 
-MESSAGE_TEMPLATE_VERSIONS: dict[MessageTemplate, str] = {
-    "invoice_issued": "invoice_issued/1",
-    "message_received": "message_received/1",
-}
+MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {"invoice_issued": "invoice_issued/1"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def render_mail(job: SendJob, portal_url: str) -> Mail:
     )
 
 
-def render_push(name: MessageTemplate, locale: Locale) -> Push:
+def render_push(name: PushTemplate, locale: Locale) -> Push:
     """The notification of a template: no names, no amounts."""
     text = template(f"messages/{name}.{locale}.txt.j2")
     return Push(title=_block(text, "push_title", {}).strip(), body=_block(text, "push_body", {}).strip())
@@ -57,19 +54,15 @@ def _block(source: Template, name: str, values: dict[str, Any]) -> str:
 
 
 def _values(job: SendJob, portal_url: str) -> dict[str, Any]:
-    values: dict[str, Any] = {
+    context = job.context
+    return {
         "locale": job.locale,
         "portal_url": portal_url,
         "has_attachment": job.attachment is not None,
-        **job.context.model_dump(),
+        **context.model_dump(),
+        "gross_total": money.amount(context.gross_total, job.locale),
+        "issue_date": money.long_date(context.issue_date, job.locale),
+        "due_date": money.long_date(context.due_date, job.locale),
+        "iban": money.iban_groups(context.iban),
+        "has_payment": context.gross_total > 0,
     }
-    if isinstance(job.context, InvoiceIssuedContext):
-        context = job.context
-        values |= {
-            "gross_total": money.amount(context.gross_total, job.locale),
-            "issue_date": money.long_date(context.issue_date, job.locale),
-            "due_date": money.long_date(context.due_date, job.locale),
-            "iban": money.iban_groups(context.iban),
-            "has_payment": context.gross_total > 0,
-        }
-    return values

@@ -8,6 +8,8 @@ from collections.abc import Callable
 FIRST_DELAY = 5
 LONGEST_DELAY = 15 * 60
 LONGEST_RETRY_AFTER = 60 * 60
+NOTHING_HAPPENED = frozenset({429, 503})
+"""A provider that took nothing in and wants to be asked later (RFC 6585, 4; RFC 9110, 15.6.4)."""
 
 
 def backoff(

@@ -34,10 +34,14 @@ class _Answer(BaseModel):
 
 
 class Attempt(_Answer):
-    """A counted login attempt, and what to compare with; hashes are None where nothing may match."""
+    """A counted login attempt, and what to compare with; hashes are None where nothing may match.
+
+    `is_address_blocked`: this address tried too much, whomever it tried. Such an attempt is not kept.
+    """
 
     attempt_id: UUID
     is_allowed: bool
+    is_address_blocked: bool = False
     retry_after_seconds: int
     password_hash: str | None
     pin_hash: str | None

@@ -79,7 +79,9 @@ async def login(request: Request) -> Response:
     """Sign a customer in with e-mail, password, PIN and device.
 
     Whatever is wrong (garage, e-mail, password, PIN, device, too many tries), the work, the status and
-    the body are the same, so the answer tells nothing about who exists (ASVS 6.3.8).
+    the body are the same, so the answer tells nothing about who exists (ASVS 6.3.8). Only an address
+    that tried too much gets its refusal unhashed: its counter knows no accounts, and a flood from it
+    must not keep others waiting for the hashing threads.
     """
     edge = edge_of(request)
     body = await read_body(request, LoginBody)
@@ -91,6 +93,9 @@ async def login(request: Request) -> Response:
             fingerprint=body.fingerprint,
             client=edge.client(request),
         )
+        if attempt.is_address_blocked:
+            log.info(event("portal.login_refused", garage=body.garage_id, reason="address_blocked"))
+            raise EdgeError("invalid_login")
         is_match = await edge.verifier.verify_pair(
             body.password.get_secret_value(),
             body.pin.get_secret_value(),

@@ -1,8 +1,16 @@
-"""The portal's signing keys, as they are handed in: a JWK set (RFC 7517) whose first key signs."""
+"""The portal's signing keys, as they are handed in: a JWK set (RFC 7517) whose first key signs.
 
+`python -m workers.edge.keys` prints a set with one new key, for AUTEXOR_PORTAL_SIGNING_KEYS.
+"""
+
+import json
+import secrets
+import sys
 from typing import Any, Literal, Self
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
@@ -58,3 +66,13 @@ class SigningKeys(BaseModel):
         if len({key.kid for key in self.keys}) < len(self.keys):
             raise ValueError("every key needs a kid of its own")
         return self
+
+
+def new_signing_keys() -> str:
+    """Return `{"keys": [JWK]}` with one new private key under a random kid."""
+    jwk = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+    return json.dumps({"keys": [{"kid": secrets.token_hex(8), **jwk}]})
+
+
+if __name__ == "__main__":
+    sys.stdout.write(new_signing_keys() + "\n")

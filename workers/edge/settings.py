@@ -1,5 +1,6 @@
 """What the edge is told from outside. Read once, in `workers.edge.app.main`."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
@@ -14,6 +15,7 @@ PORTAL_ISSUER = "https://portal.autexor.be"
 """The `iss` of every portal token; the pre-request in the database holds the same constant."""
 
 MIN_PEPPER_BYTES = 32
+LOOPBACK = (ip_network("127.0.0.1"), ip_network("::1"))
 
 Network = IPv4Network | IPv6Network
 
@@ -48,8 +50,9 @@ class EdgeSettings(PepperSettings):
     anon_key: SecretStr
     portal_signing_keys: Annotated[Json[SigningKeys], NoDecode]
     edge_port: int = Field(ge=1, le=65535)
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
-    portal_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
+    # The edge listens on loopback alone: whoever reaches it is a proxy of this machine.
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = LOOPBACK
+    portal_origins: Annotated[tuple[str, ...], NoDecode, Field(validate_default=True)] = ()
 
     @field_validator("supabase_url")
     @classmethod
@@ -69,6 +72,15 @@ class EdgeSettings(PepperSettings):
     @classmethod
     def _origins(cls, value: object) -> object:
         return _split(value) if isinstance(value, str) else value
+
+    @field_validator("portal_origins")
+    @classmethod
+    def _named(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("environment") == "devstack":
+            return value or ("*",)
+        if not value or not all(re.fullmatch(r"https://[^/*\s]+", origin) for origin in value):
+            raise ValueError("name the origins of the portal, as https://host, with commas between them")
+        return value
 
 
 def _split(value: str) -> tuple[str, ...]:

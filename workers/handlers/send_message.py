@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from workers.core.errors import WorkerError
 from workers.core.jobs import SendJob
-from workers.core.messages import MESSAGE_TEMPLATE_VERSIONS, Mail, render_mail
+from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail
 from workers.core.outcomes import Done, Outcome
-from workers.handlers.failures import outcome_of
+from workers.handlers.failures import calling_provider, outcome_of
 from workers.ports import MailFile, Ports
 
 
@@ -15,9 +15,9 @@ def send_message(job: SendJob, ports: Ports) -> Outcome:
     mail = render_mail(job, ports.portal_url)
     known = _what_was_said(job, mail, ports.mailer.name)
     try:
-        message_id = ports.mailer.send(
-            mail, job.recipient, job.sender, _attachment(job, ports), job.subject_id
-        )
+        file = _attachment(job, ports)
+        with calling_provider():
+            message_id = ports.mailer.send(mail, job.recipient, job.sender, file, job.subject_id)
     except WorkerError as error:
         return outcome_of(error, job.attempt, known)
     return Done({**known, "provider_message_id": message_id})
@@ -35,7 +35,7 @@ def _what_was_said(job: SendJob, mail: Mail, provider: str) -> dict[str, str | N
         "subject": mail.subject,
         "body_text": mail.text,
         "body_html": mail.html,
-        "template_version": MESSAGE_TEMPLATE_VERSIONS[job.template],
+        "template_version": MAIL_TEMPLATE_VERSIONS[job.template],
         "provider": provider,
         "provider_message_id": None,
     }
