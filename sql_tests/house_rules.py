@@ -160,6 +160,15 @@ TABLES = (
         ("P7",),
     ),
     Rule(
+        "nothing is published that a role can read and cannot name",
+        """select p.schemaname || '.' || p.tablename, r.role from pg_publication_tables p,
+                unnest(array['anon', 'authenticated', 'portal', 'service_role']) as r (role)
+            where p.pubname = 'supabase_realtime'
+              and has_any_column_privilege(r.role, format('%I.%I', p.schemaname, p.tablename), 'select')
+              and not has_schema_privilege(r.role, p.schemaname, 'usage')""",
+        "alter publication supabase_realtime add table public.messages",
+    ),
+    Rule(
         "no bucket is public",
         "select id from storage.buckets where public",
         "update storage.buckets set public = true",
