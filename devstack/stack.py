@@ -89,6 +89,8 @@ class Stack:
         os.kill(supervisor.pid, signal.SIGTERM)
         if not processes.wait_until_gone(supervisor.pid, supervisor.born, DOWN_SECONDS):
             raise StackError("The stack did not stop", fix=f"see {self.settings.paths.logs}")
+        for process in _outliving:
+            process.poll()
 
     def empty(self) -> None:
         """Stop it and remove everything it keeps, keys included; other files there are left alone."""
