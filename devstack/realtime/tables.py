@@ -1,6 +1,7 @@
 """What the catalogue says about a table for a role, and typed values of its rows."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast
 
 from psycopg import AsyncConnection, sql
@@ -43,7 +44,7 @@ class Table:
     columns: tuple[Column, ...]
     has_policies: bool
 
-    @property
+    @cached_property
     def keys(self) -> tuple[Column, ...]:
         """The primary key."""
         return tuple(column for column in self.columns if column.is_key)
