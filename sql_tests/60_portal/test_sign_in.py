@@ -48,16 +48,6 @@ def test_five_tries_then_locked_for_everybody_alike(database: Database, other: d
     assert 890 < reserve(database, CARLA, **other)["retry_after_seconds"] <= 900
 
 
-def test_each_lock_lasts_twice_as_long_as_the_one_before(database: Database) -> None:
-    for minutes in (15, 30, 60):
-        allowed(database, 6)
-        wait = reserve(database, CARLA)["retry_after_seconds"]
-        assert minutes * 60 - 10 < wait <= minutes * 60
-        pass_time(database, minutes - 1)
-        assert allowed(database, 1) == [False]
-        pass_time(database, 2)
-
-
 def test_a_sign_in_clears_the_counter_and_a_failure_does_not(database: Database) -> None:
     for _ in range(4):
         complete(database, reserve(database, CARLA), "t", is_ok=False)

@@ -28,6 +28,7 @@ PORTAL_VIEWS = (
     "conversations",
     "messages",
 )
+INVOICE_KEYS = {"invoices": "id", "invoice_lines": "invoice_id"}
 PUBLIC_TABLES = ("customers", "vehicles", "invoices", "invoice_lines", "messages", "memberships")
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -46,7 +47,8 @@ def refuse_everyone_else(
     karel = open_session(stack, KAREL)
     path = document["storage_path"]
     _refuse_reading(stack, rita, otto, karel, invoice, facts)
-    _refuse_files(stack, otto, carla, karel, invoice, path, facts)
+    _refuse_link_to_karel(karel, invoice, facts)
+    _refuse_files(stack, rita, otto, carla, path, facts)
     _refuse_signing_in(stack, carla, facts)
     _refuse_portal_writes(stack, carla, facts)
     _refuse_changes(rita, invoice, facts)
@@ -81,47 +83,78 @@ def _refuse_reading(
     facts.deny("Karel reading Carla's invoice", control=control, expected=nothing, actual=seen["karel"])
     control = f"Rita reads {seen['rita']['invoices']} invoice, {seen['rita']['invoice_lines']} lines"
     facts.deny("Otto reading it from Garage Zuid", control=control, expected=nothing, actual=seen["otto"])
-    actual = refusal(lambda: anon.table("invoices").select("id").eq("id", invoice["id"]).execute())
-    seen["anon"] = nothing
-    facts.deny("anybody reading it unsigned", control="Rita reads it", expected="42501", actual=actual)
+    answers = {table: _rows_or_code(anon, table, key, invoice) for table, key in INVOICE_KEYS.items()}
+    seen["anon"] = {table: rows for table, (rows, _) in answers.items()}
+    codes = sorted({code for _, code in answers.values()})
+    facts.deny("anybody reading it unsigned", control=control, expected=["42501"], actual=codes)
 
 
 def _rows_of(member: Client, invoice: Record) -> dict[str, int]:
-    invoices = member.table("invoices").select("id").eq("id", invoice["id"]).execute().data
-    lines = member.table("invoice_lines").select("id").eq("invoice_id", invoice["id"]).execute().data
-    return {"invoices": len(invoices), "invoice_lines": len(lines)}
+    queries = {
+        table: member.table(table).select("id").eq(key, invoice["id"]) for table, key in INVOICE_KEYS.items()
+    }
+    return {table: len(query.execute().data) for table, query in queries.items()}
 
 
-def _refuse_files(
-    stack: LocalStack,
-    otto: Client,
-    carla: PortalSession,
-    karel: PortalSession,
-    invoice: Record,
-    path: str,
-    facts: Facts,
-) -> None:
+def _rows_or_code(client: Client, table: str, key: str, invoice: Record) -> tuple[int, str]:
+    """How many rows came back, and with what code the request was refused (or "allowed")."""
+    rows: list[Any] = []
+    query = client.table(table).select("id").eq(key, invoice["id"])
+    code = refusal(lambda: rows.extend(query.execute().data))
+    return len(rows), code
+
+
+def _refuse_link_to_karel(karel: PortalSession, invoice: Record, facts: Facts) -> None:
     link = karel.request_document(invoice["id"])
-    actual = (link.status_code, link.json().get("code"))
     facts.deny(
         "Karel asking for a link to her PDF",
         control="Carla got one",
         expected=(404, "document_not_found"),
-        actual=actual,
+        actual=(link.status_code, link.json().get("code")),
     )
-    session = otto.auth.get_session()
-    attempts = (
-        ("Otto fetching the file", "Rita downloaded it", session.access_token if session else ""),
-        ("Carla fetching it without a link", "with one she got it", carla.access_token),
-        ("anybody fetching it unsigned", "Rita downloaded it", stack.anon_key),
+
+
+def _refuse_files(
+    stack: LocalStack, rita: Client, otto: Client, carla: PortalSession, path: str, facts: Facts
+) -> None:
+    def fetch(bearer: str) -> int:
+        url = f"{stack.api_url}/storage/v1/object/authenticated/invoices/{path}"
+        return httpx.get(url, headers=_headers(stack, bearer), timeout=10).status_code
+
+    control = f"Rita's same request answered {_expect(facts, 'Rita fetches the file', fetch(_token(rita)))}"
+    for name, bearer in (
+        ("Otto fetching the file", _token(otto)),
+        ("Carla fetching it without a link", carla.access_token),
+        ("anybody fetching it unsigned", stack.anon_key),
+    ):
+        facts.deny(name, control=control, expected=400, actual=fetch(bearer))
+    signed = httpx.post(
+        f"{stack.api_url}/storage/v1/object/sign/invoices/{path}",
+        headers=_headers(stack, _token(rita)),
+        json={"expiresIn": 315_360_000},
+        timeout=10,
     )
-    for name, control, bearer in attempts:
-        fetched = httpx.get(
-            f"{stack.api_url}/storage/v1/object/authenticated/invoices/{path}",
-            headers={"Authorization": f"Bearer {bearer}", "apikey": stack.anon_key},
-            timeout=10,
-        )
-        facts.deny(name, control=control, expected=400, actual=fetched.status_code)
+    facts.deny(
+        "Rita having a link of ten years signed",
+        control="she fetches the file as herself",
+        expected=400,
+        actual=signed.status_code,
+    )
+
+
+def _expect(facts: Facts, claim: str, status: int) -> int:
+    """Check that a control is allowed: a denial beside a refused control would prove nothing."""
+    facts.prove(claim, status == 200, status)
+    return status
+
+
+def _token(member: Client) -> str:
+    session = member.auth.get_session()
+    return session.access_token if session else ""
+
+
+def _headers(stack: LocalStack, bearer: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {bearer}", "apikey": stack.anon_key}
 
 
 def _refuse_signing_in(stack: LocalStack, carla: PortalSession, facts: Facts) -> None:
@@ -133,21 +166,18 @@ def _refuse_signing_in(stack: LocalStack, carla: PortalSession, facts: Facts) ->
         expected=(401, "invalid_login"),
         actual=actual,
     )
+
+    def read_profile(bearer: str) -> int:
+        headers = {**_headers(stack, bearer), "Accept-Profile": "portal"}
+        return httpx.get(f"{stack.api_url}/rest/v1/profile", headers=headers, timeout=10).status_code
+
+    untouched = _expect(facts, "Carla's token reads her profile", read_profile(carla.access_token))
     tampered = with_claims(carla.access_token, sub=KARELS_ACCOUNT)
-    answer = httpx.get(
-        f"{stack.api_url}/rest/v1/profile",
-        headers={
-            "Authorization": f"Bearer {tampered}",
-            "apikey": stack.anon_key,
-            "Accept-Profile": "portal",
-        },
-        timeout=10,
-    )
     facts.deny(
-        "a token changed to name Karel",
-        control="the untouched one reads her profile",
+        "the same token changed to name Karel",
+        control=f"untouched it answered {untouched}",
         expected=401,
-        actual=answer.status_code,
+        actual=read_profile(tampered),
     )
 
 
@@ -155,7 +185,7 @@ def _refuse_portal_writes(stack: LocalStack, carla: PortalSession, facts: Facts)
     answers: dict[str, int] = {}
     targets = [("portal", view) for view in PORTAL_VIEWS] + [("public", table) for table in PUBLIC_TABLES]
     with httpx.Client(base_url=f"{stack.api_url}/rest/v1/", timeout=10) as http:
-        http.headers.update({"Authorization": f"Bearer {carla.access_token}", "apikey": stack.anon_key})
+        http.headers.update(_headers(stack, carla.access_token))
         for schema, name in targets:
             for verb in ("POST", "PATCH", "DELETE"):
                 key = "invoice_id" if name == "invoice_vat_totals" else "id"
@@ -196,12 +226,14 @@ def _refuse_expired_link(stack: LocalStack, path: str, facts: Facts) -> None:
     # Carla's own link lives a minute: the operator's key makes one of a second to the same object.
     operator = anonymous(stack.api_url, stack.service_role_key)
     url = operator.storage.from_("invoices").create_signed_url(path, 1)["signedURL"] or ""
-    fresh = httpx.get(url, timeout=10).status_code
+    fresh = _expect(
+        facts, "a link of one second, signed by the operator", httpx.get(url, timeout=10).status_code
+    )
     time.sleep(2.1)
     expired = httpx.get(url, timeout=10).status_code
     facts.values["signed_url"]["expired"] = expired
     facts.deny(
-        "a signed URL of one second, two seconds later",
+        "that link two seconds later",
         control=f"at once it answered {fresh}",
         expected=400,
         actual=expired,
