@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cli.reference.markdown import page, table
 from cli.reference.python_errors import coded_errors
-from cli.reference.sql_refusals import refusals
+from cli.reference.sql_refusals import constraint_refusals, refusals
 from workers.edge.errors import STATUS
 from workers.edge.messages import MESSAGES
 
@@ -39,7 +39,7 @@ def _sql_rows(root: Path) -> list[list[str]]:
     texts = [
         path.read_text(encoding="utf-8") for path in sorted((root / "supabase/migrations").glob("*.sql"))
     ]
-    found = sorted({refusal for text in texts for refusal in refusals(text)})
+    found = sorted({found for text in texts for found in (*refusals(text), *constraint_refusals(text))})
     return [[f"`{r.code}`", str(r.status), r.message, r.hint] for r in found]
 
 

@@ -1,4 +1,5 @@
-"""Finds every refusal in our SQL: the calls of private.refuse(code, message, hint, status)."""
+"""Finds every refusal in our SQL: the calls of private.refuse(code, message, hint, status), and the comments
+of constraints that say one ("code: message | hint")."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +7,9 @@ from dataclasses import dataclass
 
 DEFAULT_STATUS = 422
 _CALL = re.compile(r"private\.refuse\(\s*(?=')")
+_COMMENT = re.compile(
+    r"comment\s+on\s+constraint\s+(\w+)\s+on\s+\S+\s+is\s+'([a-z0-9_]+): ((?:[^']|'')+?) \| ((?:[^']|'')+)'"
+)
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -26,6 +30,13 @@ def refusals(sql: str) -> Iterator[Refusal]:
         code, message, hint = (_first_literal(argument) for argument in arguments[:3])
         status = int(arguments[3]) if len(arguments) > 3 else DEFAULT_STATUS
         yield Refusal(code, status, message, hint)
+
+
+def constraint_refusals(sql: str) -> Iterator[Refusal]:
+    """Every refusal that a constraint's comment says; the name's ending tells a key from a check."""
+    for name, code, message, hint in _COMMENT.findall(sql):
+        status = 404 if name.endswith("_fkey") else 409 if name.endswith("_key") else DEFAULT_STATUS
+        yield Refusal(code, status, message.replace("''", "'"), hint.replace("''", "'"))
 
 
 def _first_literal(argument: str) -> str:

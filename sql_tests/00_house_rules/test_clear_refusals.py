@@ -1,0 +1,121 @@
+"""What a constraint's comment says is how it refuses, before Postgres would in words of its own."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from devstack.testing import Connection, Database
+from sql_tests.cast import NOORD, OLGA, ZUID
+from sql_tests.steps import one, refused
+
+TABLES = """
+create table public.shelves (
+    id uuid primary key default gen_random_uuid(),
+    garage_id uuid not null references public.garages (id),
+    label text not null,
+    parent_id uuid,
+    width int constraint shelves_width check (width between 1 and 90),
+    area int generated always as (width * 2) stored,
+    unique (garage_id, id),
+    constraint shelves_label_key unique (garage_id, label),
+    constraint shelves_parent_fkey
+        foreign key (garage_id, parent_id) references public.shelves (garage_id, id)
+);
+comment on constraint shelves_width on public.shelves is
+    'width_invalid: A shelf is 1 to 90 wide | Measure it';
+comment on constraint shelves_label_key on public.shelves is
+    'label_taken: This label is taken | Choose another';
+comment on constraint shelves_parent_fkey on public.shelves is
+    'shelf_not_found: No such shelf | Choose another';
+alter table public.shelves enable row level security;
+create policy select_member on public.shelves for select to authenticated
+    using (garage_id = (select private.garage_id_for('garage.read')));
+create policy insert_member on public.shelves for insert to authenticated
+    with check (garage_id = (select private.garage_id_for('garage.write')));
+create policy update_member on public.shelves for update to authenticated
+    using (garage_id = (select private.garage_id_for('garage.write')));
+create policy hidden on public.shelves as restrictive for select to public using (label <> 'hidden');
+grant select, insert, update on public.shelves to authenticated;
+call private.check_table('public.shelves');
+"""
+INSERT = """insert into public.shelves (garage_id, label, parent_id, width) values (%s, %s, %s, %s)
+returning id::text"""
+
+
+@pytest.fixture(scope="module")
+def shelves(clone_database: Callable[[], Database]) -> Database:
+    """A database with a table of shelves; Zuid has one."""
+    database = clone_database()
+    with database.connect() as connection:
+        connection.execute(TABLES.encode())
+        connection.execute(INSERT, (ZUID, "Zuid's", None, 10))
+    return database
+
+
+def insert(connection: Connection, label: object = "A", parent: object = None, width: object = 10) -> str:
+    """A shelf of Noord."""
+    return str(one(connection, INSERT, NOORD, label, parent, width))
+
+
+@pytest.mark.parametrize("width", [0, 91, -5])
+def test_a_check_is_refused_in_its_own_words(shelves: Database, width: int) -> None:
+    with OLGA.acting(shelves) as connection:
+        insert(connection, width=90)
+        with refused("width_invalid"):
+            insert(connection, label="B", width=width)
+
+
+def test_a_missing_value_is_named(shelves: Database) -> None:
+    with OLGA.acting(shelves) as connection, refused("value_missing"):
+        insert(connection, label=None)
+
+
+@pytest.mark.parametrize("label", ["a\x07b", "\x1b[31m", "a\x7f"])
+def test_control_characters_are_refused(shelves: Database, label: str) -> None:
+    with OLGA.acting(shelves) as connection, refused("control_character"):
+        insert(connection, label=label)
+
+
+@pytest.mark.parametrize("label", ["l'été", "多", "🚗 x", "שלום", "a\tb\r\nc", "'; drop table x --"])
+def test_every_other_text_is_kept_as_it_is(shelves: Database, label: str) -> None:
+    with OLGA.acting(shelves) as connection:
+        shelf = insert(connection, label=label)
+        assert one(connection, "select label from public.shelves where id = %s", shelf) == label
+
+
+def test_a_value_that_is_taken_is_refused_in_its_own_words(shelves: Database) -> None:
+    with OLGA.acting(shelves) as connection:
+        insert(connection)
+        with refused("label_taken", 409):
+            insert(connection)
+
+
+def test_the_same_value_in_another_garage_is_nobodys_business(shelves: Database) -> None:
+    with OLGA.acting(shelves) as connection:
+        insert(connection, label="Zuid's")
+
+
+@pytest.mark.req("D1", "S2")
+def test_a_parent_of_another_garage_does_not_exist(shelves: Database) -> None:
+    with shelves.connect() as connection:
+        foreign = one(connection, "select id from public.shelves where garage_id = %s", ZUID)
+    for parent in (foreign, "99999999-0000-4000-8000-000000000009"):
+        with OLGA.acting(shelves) as connection, refused("shelf_not_found", 404):
+            insert(connection, parent=parent)
+    with OLGA.acting(shelves) as connection:
+        insert(connection, label="child", parent=insert(connection))
+
+
+def test_a_row_may_be_changed_by_who_cannot_read_its_parent(shelves: Database) -> None:
+    with shelves.connect() as connection:
+        child = insert(connection, label="child", parent=insert(connection, label="hidden"))
+    with OLGA.acting(shelves) as connection:
+        connection.execute("update public.shelves set width = 20 where id = %s", (child,))
+        assert one(connection, "select width from public.shelves where id = %s", child) == 20
+
+
+def test_the_constraint_itself_still_holds(shelves: Database) -> None:
+    with shelves.connect() as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute("alter table public.shelves disable trigger _250_check")
+        insert(connection, width=0)
