@@ -1,13 +1,27 @@
--- One car each, and one of Carla's that only the other garage knows.
+-- One car each, and one of Carla's that only the other garage knows; all of them adapted to a disability.
 
-insert into public.vehicles (id, garage_id, vin, plate, make, model, fuel, first_registered_on)
+insert into public.vehicles (id, garage_id, vin, make, model, fuel, first_registered_on,
+    attest_717_reference, attest_717_valid_from)
 values
     ('44444444-0000-4000-8000-000000000001', '11111111-0000-4000-8000-000000000001', 'WVWZZZCDZMW123456',
-     '1-ABC-234', 'Volkswagen', 'Golf VIII 1.5 TSI', 'petrol', date '2021-03-15'),
+     'Volkswagen', 'Golf VIII 1.5 TSI', 'petrol', date '2021-03-15',
+     '717/2021/0001', date '2021-03-15'),
     ('44444444-0000-4000-8000-000000000002', '11111111-0000-4000-8000-000000000001', 'VF1RJA00866123457',
-     '1-KJN-567', 'Renault', 'Clio V', 'hybrid', date '2022-06-01'),
+     'Renault', 'Clio V', 'hybrid', date '2022-06-01',
+     '717/2022/0002', date '2022-06-01'),
     ('44444444-0000-4000-8000-000000000003', '11111111-0000-4000-8000-000000000002', 'WBA8E9C50GK123458',
-     '2-CAR-890', 'BMW', '320d', 'diesel', date '2016-09-20')
+     'BMW', '320d', 'diesel', date '2016-09-20',
+     '717/2022/0003', date '2016-09-20')
+on conflict (id) do nothing;
+
+insert into public.vehicle_plates (id, garage_id, vehicle_id, plate, valid_from)
+values
+    ('4c444444-0000-4000-8000-000000000001', '11111111-0000-4000-8000-000000000001',
+     '44444444-0000-4000-8000-000000000001', '1-ABC-234', date '2021-03-15'),
+    ('4c444444-0000-4000-8000-000000000002', '11111111-0000-4000-8000-000000000001',
+     '44444444-0000-4000-8000-000000000002', '1-KJN-567', date '2022-06-01'),
+    ('4c444444-0000-4000-8000-000000000003', '11111111-0000-4000-8000-000000000002',
+     '44444444-0000-4000-8000-000000000003', '2-CAR-890', date '2016-09-20')
 on conflict (id) do nothing;
 
 insert into public.vehicle_ownerships (id, garage_id, vehicle_id, customer_id, valid_from)

@@ -69,6 +69,11 @@ def _keep_busy(database: Database, customer: Customer) -> None:
             (customer.garage_id, invoice["id"]),
         )
         connection.execute(
+            "insert into public.customer_opt_outs (garage_id, customer_id, channel)"
+            " values (%s, %s, 'whatsapp')",
+            (customer.garage_id, customer.customer_id),
+        )
+        connection.execute(
             "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, 'Ja')",
             (customer.garage_id, conversation),
         )

@@ -163,14 +163,15 @@ def test_owners_can_write_where_a_policy_lets_them(connection: Connection, table
                 writable[verb].add(table.name.removeprefix("public."))
     assert writable == {
         "insert": {
-            "conversations", "customers", "garage_logos", "garage_modules", "invoice_lines", "invoices",
+            "conversations", "customer_opt_outs", "customers", "garage_logos", "garage_modules",
+            "invoice_lines", "invoices",
             "messages", "odometer_readings", "payments", "vehicle_ownerships", "vehicles",
         },
         "update": {
             "conversations", "customers", "garage_modules", "garages", "invoice_lines", "invoices",
             "portal_accounts", "portal_devices", "portal_sessions", "vehicle_ownerships", "vehicles",
         },
-        "delete": {"invoice_lines", "invoices"},
+        "delete": {"customer_opt_outs", "invoice_lines", "invoices"},
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_numbers_and_addresses_are_kept_in_one_form(busy_database: Database) -> 
         ({"email": "a@b.be, c@d.be"}, "email_invalid"),
         ({"email": "a@b.be\nBcc: c@d.be"}, "email_invalid"),
         ({"email": ""}, "email_invalid"),
-        ({"phone": "0470123456"}, "phone_invalid"),
+        ({"phone": "04701234"}, "phone_invalid"),
         ({"phone": "+32 470"}, "phone_invalid"),
         ({"vat_number": "BE0403170700"}, "vat_number_invalid"),
         ({"vat_number": "BE403170701"}, "vat_number_invalid"),

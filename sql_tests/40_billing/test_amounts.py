@@ -70,21 +70,23 @@ def test_the_snapshot_says_everything_the_document_needs(busy_database: Database
         "model": "Golf VIII 1.5 TSI",
         "vin": "WVWZZZCDZMW123456",
         "odometer_km": 84512,
+        "attest_717_reference": "717/2021/0001",
     }
     assert snapshot["lines"] == [
         {"position": 1, "description": "Onderhoud", "quantity": "1.000", "unit_price": "95.1250",
-         "vat_rate": "21.00", "net_amount": "95.13"},
+         "discount_percent": "0.00", "vat_category": "standard", "vat_rate": "21.00", "net_amount": "95.13"},
         {"position": 2, "description": "Waterpomp", "quantity": "2.000", "unit_price": "10.0050",
-         "vat_rate": "6.00", "net_amount": "20.01"},
+         "discount_percent": "0.00", "vat_category": "standard", "vat_rate": "6.00", "net_amount": "20.01"},
     ]  # fmt: skip
     assert snapshot["vat"] == [
-        {"rate": "21.00", "base": "95.13", "vat": "19.98"},
-        {"rate": "6.00", "base": "20.01", "vat": "1.20"},
+        {"category": "standard", "rate": "21.00", "discount": "0.00", "base": "95.13", "vat": "19.98"},
+        {"category": "standard", "rate": "6.00", "discount": "0.00", "base": "20.01", "vat": "1.20"},
     ]
     assert snapshot["garage"]["vat_number"] == "BE0403170701"
     assert snapshot["garage"]["logo_sha256"]
     assert (snapshot["customer"]["name"], snapshot["locale"]) == ("Carla Verstraete", "nl")
     assert set(snapshot) == {
         "schema", "kind", "number", "issue_date", "supply_date", "due_date", "locale", "currency", "garage",
-        "customer", "vehicle", "lines", "vat", "totals", "structured_communication", "note",
+        "customer", "vehicle", "lines", "vat", "totals", "structured_communication", "note", "credits",
+        "discount_percent", "mentions",
     }  # fmt: skip

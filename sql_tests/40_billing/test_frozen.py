@@ -11,14 +11,15 @@ from sql_tests.steps import add_line, denied, draft, issue, issued_invoice, one,
 pytestmark = pytest.mark.req("D7")
 
 CHANGES = (
-    "update public.invoices set note = 'x' where id = %s",
+    "update public.invoices set revision = revision + 1, note = 'x' where id = %s",
     "update public.invoices set issued_at = null where id = %s",
     "update public.invoices set gross_total = 0 where id = %s",
     "update public.invoices set snapshot = '{}' where id = %s",
-    "update public.invoices set customer_id = '33333333-0000-4000-8000-000000000002' where id = %s",
+    "update public.invoices set revision = revision + 1,"
+    " customer_id = '33333333-0000-4000-8000-000000000002' where id = %s",
     "delete from public.invoices where id = %s",
-    "update public.invoice_lines set unit_price = 0 where invoice_id = %s",
-    "update public.invoice_lines set description = 'x' where invoice_id = %s",
+    "update public.invoice_lines set revision = revision + 1, unit_price = 0 where invoice_id = %s",
+    "update public.invoice_lines set revision = revision + 1, description = 'x' where invoice_id = %s",
     "delete from public.invoice_lines where invoice_id = %s",
     "update public.invoice_vat_totals set vat = 0 where invoice_id = %s",
     "delete from public.invoice_vat_totals where invoice_id = %s",

@@ -57,7 +57,7 @@ def done(
         ),
         (
             "public.vehicles",
-            "plate = '9-ZZZ-999', make = 'Saab' where make = 'Volkswagen'",
+            "vin = 'YS3FB49S531000001', make = 'Saab' where make = 'Volkswagen'",
             {"make": ["Volkswagen", "Saab"]},
         ),
         ("public.odometer_readings", "reading_km = reading_km + 1", {}),

@@ -21,6 +21,7 @@ alter table public.invoices force row level security;
 revoke all on public.invoices from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.invoices');
 call private.audit_table('public.invoices');
+call private.check_table('public.invoices');
 create policy tenant_floor on public.invoices as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -31,13 +32,14 @@ create policy select_member on public.invoices for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
 comment on policy select_member on public.invoices is 'Members with invoices.read';
 grant insert (
-    id, garage_id, customer_id, vehicle_id, odometer_km, supply_date, note, internal_note
+    garage_id, customer_id, vehicle_id, odometer_km, supply_date, discount_percent, note,
+    internal_note
 ) on public.invoices to authenticated;
 create policy insert_member on public.invoices for insert to authenticated
     with check (garage_id = (select private.garage_id_for('invoices.write')));
 comment on policy insert_member on public.invoices is 'Members with invoices.write';
 grant update (
-    customer_id, vehicle_id, odometer_km, supply_date, note, internal_note
+    customer_id, vehicle_id, odometer_km, supply_date, discount_percent, note, internal_note, revision
 ) on public.invoices to authenticated;
 create policy update_member on public.invoices for update to authenticated
     using (garage_id = (select private.garage_id_for('invoices.write')))
@@ -50,7 +52,7 @@ comment on policy delete_member on public.invoices is 'Members with invoices.wri
 grant select (
     id, garage_id, customer_id, vehicle_id, invoice_number, issue_date, due_date,
     supply_date, odometer_km, currency, net_total, vat_total, gross_total,
-    structured_communication, note, issued_at
+    structured_communication, note, issued_at, kind, credits_invoice_id, discount_percent
 ) on public.invoices to portal;
 create policy select_customer on public.invoices for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing'))
@@ -63,6 +65,7 @@ alter table public.invoice_lines force row level security;
 revoke all on public.invoice_lines from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.invoice_lines');
 call private.audit_table('public.invoice_lines');
+call private.check_table('public.invoice_lines');
 create policy tenant_floor on public.invoice_lines as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -73,13 +76,14 @@ create policy select_member on public.invoice_lines for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
 comment on policy select_member on public.invoice_lines is 'Members with invoices.read';
 grant insert (
-    id, garage_id, invoice_id, position, description, quantity, unit_price, vat_rate
+    garage_id, invoice_id, position, description, quantity, unit_price, discount_percent,
+    vat_category, vat_rate
 ) on public.invoice_lines to authenticated;
 create policy insert_member on public.invoice_lines for insert to authenticated
     with check (garage_id = (select private.garage_id_for('invoices.write')));
 comment on policy insert_member on public.invoice_lines is 'Members with invoices.write';
 grant update (
-    position, description, quantity, unit_price, vat_rate
+    position, description, quantity, unit_price, discount_percent, vat_category, vat_rate, revision
 ) on public.invoice_lines to authenticated;
 create policy update_member on public.invoice_lines for update to authenticated
     using (garage_id = (select private.garage_id_for('invoices.write')))
@@ -91,7 +95,7 @@ create policy delete_member on public.invoice_lines for delete to authenticated
 comment on policy delete_member on public.invoice_lines is 'Members with invoices.write';
 grant select (
     id, garage_id, invoice_id, position, description, quantity, unit_price, vat_rate,
-    net_amount
+    net_amount, discount_percent, vat_category
 ) on public.invoice_lines to portal;
 create policy select_customer on public.invoice_lines for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
@@ -115,7 +119,9 @@ grant select on public.invoice_vat_totals to authenticated;
 create policy select_member on public.invoice_vat_totals for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
 comment on policy select_member on public.invoice_vat_totals is 'Members with invoices.read';
-grant select (garage_id, invoice_id, vat_rate, base, vat) on public.invoice_vat_totals to portal;
+grant select (
+    garage_id, invoice_id, vat_rate, base, vat, vat_category, discount
+) on public.invoice_vat_totals to portal;
 create policy select_customer on public.invoice_vat_totals for select to portal
     using (garage_id = (select private.portal_garage_id('invoicing')) and exists (
         select from public.invoices i where i.garage_id = invoice_vat_totals.garage_id
@@ -129,6 +135,7 @@ alter table public.payments force row level security;
 revoke all on public.payments from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.payments');
 call private.audit_table('public.payments');
+call private.check_table('public.payments');
 create policy tenant_floor on public.payments as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -138,7 +145,7 @@ grant select on public.payments to authenticated;
 create policy select_member on public.payments for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
 comment on policy select_member on public.payments is 'Members with invoices.read';
-grant insert (id, garage_id, invoice_id, amount, paid_on, method, note) on public.payments to authenticated;
+grant insert (garage_id, invoice_id, amount, paid_on, method, note) on public.payments to authenticated;
 create policy insert_member on public.payments for insert to authenticated
     with check (garage_id = (select private.garage_id_for('payments.write')));
 comment on policy insert_member on public.payments is 'Members with payments.write';
@@ -148,4 +155,4 @@ create policy select_customer on public.payments for select to portal
         select from public.invoices i where i.garage_id = payments.garage_id and i.id = payments.invoice_id));
 comment on policy select_customer on public.payments is
     'A customer, through a live portal session: their own';
-grant select on public.invoice_balances to authenticated;
+grant select on public.invoice_balances, public.open_invoices, public.day_totals to authenticated;

@@ -33,7 +33,7 @@ def test_a_rendered_document_is_filed_and_described(
             "byte_size": len(stored),
             "sha256": sha256(stored).hexdigest(),
             "page_count": 1,
-            "template_version": "invoice/1",
+            "template_version": "invoice/2",
         }
     )
 

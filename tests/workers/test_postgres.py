@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -61,13 +61,14 @@ def issue(database: Database) -> Callable[[], str]:
     """Rita drafts and issues an invoice for Carla's car; its id."""
 
     def make() -> str:
-        invoice = str(uuid4())
         with database.as_user(RITA, garage_id=GARAGE, session_id=RITAS_SESSION) as rita:
-            rita.execute(
-                "insert into public.invoices (id, garage_id, customer_id, vehicle_id, odometer_km)"
-                " values (%s, %s, %s, %s, 84512)",
-                (invoice, GARAGE, CARLA, CARLAS_CAR),
-            )
+            drafted = rita.execute(
+                "insert into public.invoices (garage_id, customer_id, vehicle_id, odometer_km)"
+                " values (%s, %s, %s, 84512) returning id::text",
+                (GARAGE, CARLA, CARLAS_CAR),
+            ).fetchone()
+            assert drafted is not None
+            invoice = str(drafted["id"])
             for position, (words, price, rate) in enumerate(
                 [("Onderhoud", "95.1250", 21), ("Hulp", "10", 6)]
             ):

@@ -24,7 +24,7 @@ from workers.core.templating import template
 from workers.core.text import Typeface, clean, clip, wrap
 from workers.core.wording import WORDS, Words
 
-INVOICE_TEMPLATE_VERSION = "invoice/1"
+INVOICE_TEMPLATE_VERSION = "invoice/2"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class InvoiceView:
 
     snapshot: Snapshot
     words: Words
+    title: str
+    discount: Decimal
     colors: Palette
     logo: Logo | None
     garage_rows: tuple[str, ...]
@@ -72,10 +74,14 @@ class InvoiceView:
 def invoice_view(snapshot: Snapshot, logo_png_base64: str | None, typeface: Typeface) -> InvoiceView:
     """Lay the invoice out; raises ValueError for an accent colour that is not one."""
     snapshot = Snapshot.model_validate(_cleaned(snapshot.model_dump(by_alias=True), typeface))
-    note_rows = wrap(snapshot.note, A4.note_width, A4.note_points, typeface) if snapshot.note else ()
+    words = WORDS[snapshot.locale]
+    note = "\n".join(text for text in (*_mentions(snapshot, words), snapshot.note) if text)
+    note_rows = wrap(note, A4.note_width, A4.note_points, typeface) if note else ()
     return InvoiceView(
         snapshot=snapshot,
-        words=WORDS[snapshot.locale],
+        words=words,
+        title=words.credit_note if snapshot.kind == "credit_note" else words.title,
+        discount=sum((row.discount for row in snapshot.vat), Decimal(0)),
         colors=palette(snapshot.garage.accent_color),
         logo=read_logo(logo_png_base64),
         garage_rows=garage_rows(snapshot, typeface),
@@ -88,7 +94,7 @@ def invoice_view(snapshot: Snapshot, logo_png_base64: str | None, typeface: Type
         pages=_pages(snapshot, len(note_rows), typeface),
         note_rows=note_rows,
         qr=payment_qr(snapshot),
-        communication=structured(snapshot.structured_communication),
+        communication=structured(snapshot.structured_communication or ""),
         body_top=A4.first_body_top(has_vehicle=snapshot.vehicle is not None),
     )
 
@@ -105,6 +111,17 @@ def invoice_html(view: InvoiceView, page_total: int) -> str:
         a4=A4,
         **_formats(locale),
     )
+
+
+def _mentions(snapshot: Snapshot, words: Words) -> list[str]:
+    mentions = [words.mentions[mention] for mention in snapshot.mentions]
+    if snapshot.credits is not None:
+        mentions.insert(
+            0, f"{words.credits} {snapshot.credits.number} · {money.short_date(snapshot.credits.issue_date)}"
+        )
+    if snapshot.vehicle is not None and snapshot.vehicle.attest_717_reference is not None:
+        mentions.append(f"{words.attest_717} {snapshot.vehicle.attest_717_reference}")
+    return mentions
 
 
 def _formats(locale: Locale) -> dict[str, Any]:
@@ -127,7 +144,8 @@ def _cleaned(value: Any, typeface: Typeface) -> Any:
 
 def _pages(snapshot: Snapshot, note_rows: int, typeface: Typeface) -> tuple[Page, ...]:
     rows = [row for line in snapshot.lines for row in _rows(line, snapshot.locale, typeface)]
-    room = A4.room(snapshot.vehicle is not None, len(snapshot.vat), note_rows)
+    totals = len(snapshot.vat) + (snapshot.discount_percent > 0)
+    room = A4.room(snapshot.vehicle is not None, totals, note_rows)
     cuts = paginate([A4.row_height(len(row.description)) for row in rows], room)
     sums = [Decimal(0), *accumulate(row.net_amount for row in rows)]
     return tuple(_page(rows, cut, sums, snapshot.locale) for cut in cuts)
@@ -143,14 +161,18 @@ def _page(rows: Sequence[Row], cut: range, sums: Sequence[Decimal], locale: Loca
 
 
 def _rows(line: SnapshotLine, locale: Locale, typeface: Typeface) -> list[Row]:
-    text = wrap(line.description, A4.description_width, A4.body_points, typeface)
+    description = line.description
+    if line.discount_percent > 0:
+        percentage = money.percentage(line.discount_percent, locale)
+        description += f"\n{WORDS[locale].discount} {percentage}"
+    text = wrap(description, A4.description_width, A4.body_points, typeface)
     parts = [text[at : at + MOST_LINES_IN_A_ROW] for at in range(0, len(text), MOST_LINES_IN_A_ROW)]
     first = Row(
         description=parts[0],
         net_amount=line.net_amount,
         quantity=money.quantity(line.quantity, locale),
         unit_price=money.unit_price(line.unit_price, locale),
-        vat_rate=money.percentage(line.vat_rate, locale),
+        vat_rate=money.percentage(line.vat_rate, locale) if line.vat_category == "standard" else "–",
         amount=money.amount(line.net_amount, locale),
         is_continued=len(parts) > 1,
     )

@@ -10,8 +10,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Locale = Literal["nl", "fr", "en"]
-MailTemplate = Literal["invoice_issued"]
-PushTemplate = Literal["invoice_issued", "message_received"]
+MailTemplate = Literal["invoice_issued", "credit_note_issued"]
+PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
+VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
+Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
 QueueName = Literal["render", "send", "push"]
 QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
 
@@ -61,10 +63,11 @@ class SnapshotVehicle(Payload):
     model: str
     vin: str | None
     odometer_km: int | None
+    attest_717_reference: str | None = None
 
 
 class SnapshotLine(Payload):
-    """One line; amounts without VAT."""
+    """One line; amounts without VAT, the discount (a percentage) taken off `net_amount`."""
 
     position: int
     description: str
@@ -72,14 +75,18 @@ class SnapshotLine(Payload):
     unit_price: Decimal
     vat_rate: Decimal
     net_amount: Decimal
+    discount_percent: Decimal = Decimal(0)
+    vat_category: VatCategory = "standard"
 
 
 class SnapshotVat(Payload):
-    """The VAT of one rate (a percentage), computed on that rate's total."""
+    """The VAT of one category and rate (a percentage), computed on their total, discount taken off."""
 
     rate: Decimal
     base: Decimal
     vat: Decimal
+    category: VatCategory = "standard"
+    discount: Decimal = Decimal(0)
 
 
 class SnapshotTotals(Payload):
@@ -90,11 +97,21 @@ class SnapshotTotals(Payload):
     gross: Decimal
 
 
-class Snapshot(Payload):
-    """The frozen invoice: the renderer's only input, so the document can be made again."""
+class SnapshotCredits(Payload):
+    """The invoice that a credit note corrects."""
 
-    schema_version: Literal[1] = Field(alias="schema")
-    kind: Literal["invoice"]
+    number: str
+    issue_date: date
+
+
+class Snapshot(Payload):
+    """The frozen invoice or credit note: the renderer's only input, so the document can be made again.
+
+    Schema 1 had neither credit notes, nor discounts, nor mentions: their defaults say the same.
+    """
+
+    schema_version: Literal[1, 2] = Field(alias="schema")
+    kind: Literal["invoice", "credit_note"]
     number: str
     issue_date: date
     supply_date: date
@@ -107,8 +124,11 @@ class Snapshot(Payload):
     lines: tuple[SnapshotLine, ...] = Field(min_length=1)
     vat: tuple[SnapshotVat, ...]
     totals: SnapshotTotals
-    structured_communication: str
+    structured_communication: str | None
     note: str | None
+    credits: SnapshotCredits | None = None
+    discount_percent: Decimal = Decimal(0)
+    mentions: tuple[Mention, ...] = ()
 
 
 class JobBase(Payload):
@@ -155,7 +175,7 @@ class Attachment(Payload):
 
 
 class InvoiceIssuedContext(Payload):
-    """What the `invoice_issued` mail says."""
+    """What the mails `invoice_issued` and `credit_note_issued` say."""
 
     garage_name: str
     customer_name: str
@@ -163,8 +183,9 @@ class InvoiceIssuedContext(Payload):
     issue_date: date
     due_date: date
     gross_total: Decimal
-    structured_communication: str
+    structured_communication: str | None
     iban: str
+    credits_number: str | None = None
 
 
 class SendJob(JobBase):

@@ -11,7 +11,10 @@ from workers.core import money
 from workers.core.jobs import Locale, MailTemplate, PushTemplate, SendJob
 from workers.core.templating import template
 
-MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {"invoice_issued": "invoice_issued/1"}
+MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {
+    "invoice_issued": "invoice_issued/1",
+    "credit_note_issued": "credit_note_issued/1",
+}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def epc_payload(snapshot: Snapshot) -> str | None:
     """The lines of the code, the OGM in the structured one: elsewhere apps show it as a plain message."""
     garage, gross = snapshot.garage, snapshot.totals.gross
     if (
-        not 0 < gross <= _LARGEST
+        snapshot.structured_communication is None
+        or not 0 < gross <= _LARGEST
         or not garage.iban
         or not iban_number.is_valid(garage.iban, check_country=False)
     ):

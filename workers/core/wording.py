@@ -1,10 +1,15 @@
-"""The fixed words of a document, per language."""
+"""The fixed words of a document, per language.
+
+The mentions are those of directive 2006/112/EC, art. 226 (11) to (15), in the words of its Dutch, French and
+English versions; the reduced rate is royal decree no 20, table A, heading XXII.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workers.core.jobs import Locale
+from workers.core.jobs import Locale, Mention, VatCategory
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,13 @@ class Words:
     communication: str
     nothing_due: str
     in_your_favour: str
+    credit_note: str
+    credits: str
+    amount_credited: str
+    discount: str
+    attest_717: str
+    mentions: Mapping[Mention, str]
+    categories: Mapping[VatCategory, str]
     page: str
     of: str
 
@@ -66,6 +78,24 @@ _DUTCH = Words(
     communication="Gestructureerde mededeling",
     nothing_due="Er is niets te betalen.",
     in_your_favour="Dit bedrag is in uw voordeel: u hoeft niets te betalen.",
+    credit_note="Creditnota",
+    credits="Creditnota bij factuur",
+    amount_credited="Te crediteren",
+    discount="Korting",
+    attest_717="Attest 717:",
+    mentions={
+        "reverse_charge": "Btw verlegd.",
+        "intra_community": "Vrijgestelde intracommunautaire levering, art. 39bis W.Btw.",
+        "margin": "Bijzondere regeling – gebruikte goederen.",
+        "exempt": "Vrijgesteld van btw.",
+        "attest_717": "Verlaagd tarief van 6 %: voertuig van een persoon met een handicap, attest 717.",
+    },
+    categories={
+        "reverse_charge": "Btw verlegd",
+        "intra_community": "Intracommunautair",
+        "margin": "Marge",
+        "exempt": "Vrijgesteld",
+    },
     page="Pagina",
     of="van",
 )
@@ -96,6 +126,24 @@ _FRENCH = Words(
     communication="Communication structurée",
     nothing_due="Il n’y a rien à payer.",
     in_your_favour="Ce montant est en votre faveur : vous n’avez rien à payer.",
+    credit_note="Note de crédit",
+    credits="Note de crédit sur la facture",
+    amount_credited="À créditer",
+    discount="Remise",
+    attest_717="Attestation 717 :",
+    mentions={
+        "reverse_charge": "Autoliquidation.",
+        "intra_community": "Livraison intracommunautaire exemptée, art. 39bis CTVA.",
+        "margin": "Régime particulier – biens d’occasion.",
+        "exempt": "Exempté de TVA.",
+        "attest_717": "Taux réduit de 6 % : véhicule d’une personne handicapée, attestation 717.",
+    },
+    categories={
+        "reverse_charge": "Autoliquidation",
+        "intra_community": "Intracommunautaire",
+        "margin": "Marge",
+        "exempt": "Exempté",
+    },
     page="Page",
     of="sur",
 )
@@ -126,6 +174,24 @@ _ENGLISH = Words(
     communication="Structured communication",
     nothing_due="There is nothing to pay.",
     in_your_favour="This amount is in your favour: there is nothing to pay.",
+    credit_note="Credit note",
+    credits="Credit note on invoice",
+    amount_credited="Amount credited",
+    discount="Discount",
+    attest_717="Attest 717:",
+    mentions={
+        "reverse_charge": "Reverse charge.",
+        "intra_community": "Exempt intra-Community supply, art. 138 of directive 2006/112/EC.",
+        "margin": "Margin scheme – second-hand goods.",
+        "exempt": "Exempt from VAT.",
+        "attest_717": "Reduced rate of 6 %: vehicle of a person with a disability, attest 717.",
+    },
+    categories={
+        "reverse_charge": "Reverse charge",
+        "intra_community": "Intra-Community",
+        "margin": "Margin",
+        "exempt": "Exempt",
+    },
     page="Page",
     of="of",
 )
