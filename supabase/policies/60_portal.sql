@@ -48,6 +48,7 @@ alter table public.portal_sessions force row level security;
 revoke all on public.portal_sessions from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.portal_sessions');
 call private.audit_table('public.portal_sessions');
+call private.check_table('public.portal_sessions');
 create policy tenant_floor on public.portal_sessions as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));

@@ -5,6 +5,7 @@ alter table public.conversations force row level security;
 revoke all on public.conversations from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.conversations');
 call private.audit_table('public.conversations');
+call private.check_table('public.conversations');
 create policy tenant_floor on public.conversations as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -14,7 +15,7 @@ grant select on public.conversations to authenticated;
 create policy select_member on public.conversations for select to authenticated
     using (garage_id = (select private.garage_id_for('conversations.read')));
 comment on policy select_member on public.conversations is 'Members with conversations.read';
-grant insert (id, garage_id, customer_id) on public.conversations to authenticated;
+grant insert (garage_id, customer_id) on public.conversations to authenticated;
 create policy insert_member on public.conversations for insert to authenticated
     with check (garage_id = (select private.garage_id_for('conversations.write')));
 comment on policy insert_member on public.conversations is 'Members with conversations.write';
@@ -35,6 +36,7 @@ alter table public.messages force row level security;
 revoke all on public.messages from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.messages');
 call private.audit_table('public.messages');
+call private.check_table('public.messages');
 create policy tenant_floor on public.messages as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -44,7 +46,7 @@ grant select on public.messages to authenticated;
 create policy select_member on public.messages for select to authenticated
     using (garage_id = (select private.garage_id_for('conversations.read')));
 comment on policy select_member on public.messages is 'Members with conversations.read';
-grant insert (id, garage_id, conversation_id, body) on public.messages to authenticated;
+grant insert (garage_id, conversation_id, body) on public.messages to authenticated;
 create policy insert_member on public.messages for insert to authenticated
     with check (garage_id = (select private.garage_id_for('conversations.write')));
 comment on policy insert_member on public.messages is 'Members with conversations.write';

@@ -118,6 +118,50 @@ def snapshot_payload() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def credit_note_payload(snapshot_payload: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Makes the JSON of a credit note with discounts, a reversed line and a line at 6 %."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        kinds = [
+            ("standard", "21.00", "10.00"),
+            ("standard", "6.00", "0.00"),
+            ("reverse_charge", "0.00", "0.00"),
+        ]
+        lines = snapshot_payload(3)["lines"]
+        for line, (category, rate, discount) in zip(lines, kinds, strict=True):
+            line.update(vat_category=category, vat_rate=rate, discount_percent=discount)
+            exact = Decimal(line["quantity"]) * Decimal(line["unit_price"])
+            line["net_amount"] = str(cents(exact * (100 - Decimal(discount)) / 100))
+        vat = []
+        for line in lines:
+            net = Decimal(line["net_amount"])
+            base = cents(net * 95 / 100)
+            tax = cents(base * Decimal(line["vat_rate"]) / 100)
+            group = {"category": line["vat_category"], "rate": line["vat_rate"]}
+            vat.append({**group, "discount": str(net - base), "base": str(base), "vat": str(tax)})
+        base, tax = (sum(Decimal(row[key]) for row in vat) for key in ("base", "vat"))
+        payload = snapshot_payload(3)
+        return payload | {
+            "schema": 2,
+            "kind": "credit_note",
+            "number": "CN2026-00001",
+            "due_date": "2026-11-22",
+            "credits": {"number": "2026-00001", "issue_date": "2026-11-20"},
+            "discount_percent": "5.00",
+            "mentions": ["attest_717", "reverse_charge"],
+            "vehicle": payload["vehicle"] | {"attest_717_reference": "717/2021/0001"},
+            "lines": lines,
+            "vat": vat,
+            "totals": {"net": str(base), "vat": str(tax), "gross": str(base + tax)},
+            "structured_communication": None,
+            "note": "Verkeerd onderdeel geleverd.",
+            **changes,
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def snapshot(snapshot_payload: Callable[..., dict[str, Any]]) -> Callable[..., Snapshot]:
     """Makes a snapshot."""
     return lambda *args, **changes: Snapshot.model_validate(snapshot_payload(*args, **changes))

@@ -25,6 +25,27 @@ def test_the_document_in_each_language(
     golden(f"invoice.{locale}.html", text)
 
 
+@pytest.mark.req("D7", "D14")
+@pytest.mark.parametrize("locale", ["nl", "fr", "en"])
+def test_a_credit_note_in_each_language(
+    credit_note_payload: Callable[..., dict[str, Any]], golden: Callable[[str, str], None], locale: str
+) -> None:
+    snapshot = Snapshot.model_validate(credit_note_payload(locale=locale))
+    golden(f"credit_note.{locale}.html", html_of(snapshot))
+
+
+@pytest.mark.req("D7")
+def test_a_credit_note_names_its_invoice_and_its_mentions_and_asks_for_no_money(
+    credit_note_payload: Callable[..., dict[str, Any]],
+) -> None:
+    html = html_of(Snapshot.model_validate(credit_note_payload(locale="en")))
+    text = " ".join(html.replace("<br>", " ").split())
+    for wanted in ("Credit note", "CN2026-00001", "2026-00001", "717/2021/0001", "Reverse charge"):
+        assert wanted in text, wanted
+    assert "+++" not in html
+    assert '<td class="code">' not in html
+
+
 @pytest.mark.req("D14")
 def test_markup_in_names_and_descriptions_is_text(
     snapshot: Make, snapshot_payload: Callable[..., dict[str, Any]]

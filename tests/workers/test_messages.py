@@ -35,6 +35,28 @@ def test_the_mail_in_each_language(
     golden(f"invoice_issued.{locale}.html", mail.html)
 
 
+@pytest.mark.req("D7", "D8")
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_credit_note_mail_says_what_it_corrects_and_asks_for_no_payment(
+    send_job: Callable[..., SendJob],
+    send_payload: Callable[..., dict[str, Any]],
+    golden: Callable[[str, str], None],
+    locale: str,
+) -> None:
+    context = send_payload()["context"] | {
+        "invoice_number": "CN2026-00001",
+        "credits_number": "2026-00001",
+        "structured_communication": None,
+    }
+    job = send_job(locale, template="credit_note_issued", context=context, attachment=FILE)
+    mail = render_mail(job, PORTAL)
+    golden(f"credit_note_issued.{locale}.txt", shown(mail))
+    golden(f"credit_note_issued.{locale}.html", mail.html)
+    for body in (mail.text, mail.html):
+        assert "CN2026-00001" in body and " 2026-00001" in body
+        assert "+++" not in body and "BE68" not in body
+
+
 @pytest.mark.req("D8")
 @pytest.mark.parametrize("locale", LOCALES)
 def test_an_invoice_mail_says_what_to_pay_until_when_and_where_to_look(

@@ -1,0 +1,155 @@
+"""The same customer entered twice: found, and merged without losing history; and who may be written to."""
+
+import pytest
+
+from devstack.testing import Connection, Database
+from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, MARC, NOORD, OTTO, RITA
+from sql_tests.steps import issue, issued_invoice, one, refused, work
+
+pytestmark = pytest.mark.req("D4")
+
+
+def add(connection: Connection, **values: object) -> str:
+    """A person called Jos De Smedt, with these values; the id."""
+    row = {"garage_id": NOORD, "kind": "person", "full_name": "Jos De Smedt", **values}
+    columns, marks = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+    statement = f"insert into public.customers ({columns}) values ({marks}) returning id"
+    found = connection.execute(statement.encode(), row).fetchone()
+    assert found is not None
+    return str(found["id"])
+
+
+def duplicates(connection: Connection, customer_id: str) -> dict[str, list[str]]:
+    rows = connection.execute(
+        "select id::text, reasons from public.find_duplicate_customers(%s)", (customer_id,)
+    )
+    return {row["id"]: row["reasons"] for row in rows}
+
+
+def test_the_same_person_is_found_by_number_address_and_name(busy_database: Database) -> None:
+    with RITA.acting(busy_database) as connection:
+        jos = add(connection, email="jos@example.be", phone="0470 11 22 33", postal_code="9000")
+        by_mail = add(connection, full_name="J. Smedt", email=" JOS@example.be")
+        by_phone = add(connection, full_name="Els Maes", phone="+32 470/11.22.33")
+        by_name = add(connection, full_name="de smédt, JOS", postal_code="9000")
+        elsewhere = add(connection, postal_code="1000")
+        found = duplicates(connection, jos)
+        assert found == {by_mail: ["email"], by_phone: ["phone"], by_name: ["name_and_address"]}
+        assert elsewhere not in found
+        company = add(connection, full_name="Els", vat_number="BE0403170701")
+        twin = add(connection, full_name="Boekhouding", vat_number="BE 0403.170.701")
+        assert duplicates(connection, company) == {twin: ["vat_number"]}
+    with OTTO.acting(busy_database) as connection:
+        assert duplicates(connection, CARLA.customer_id) == {}
+
+
+def test_a_merge_moves_cars_and_drafts_and_leaves_issued_invoices(fresh_database: Database) -> None:
+    with RITA.acting(fresh_database) as connection:
+        duplicate = add(connection, email="karel2@example.be", vat_number="BE0403170701")
+        connection.execute(
+            "insert into public.vehicles (garage_id, vin, make, model)"
+            " values (%s, '1M8GDM9AXKP042788', 'Opel', 'Corsa')",
+            (NOORD,),
+        )
+        car = one(connection, "select id from public.vehicles where vin = '1M8GDM9AXKP042788'")
+        connection.execute("select public.transfer_vehicle(%s, %s, null)", (car, duplicate))
+        connection.execute(
+            "insert into public.customer_opt_outs (garage_id, customer_id, channel) values (%s, %s, 'sms')",
+            (NOORD, duplicate),
+        )
+        make = "insert into public.invoices (garage_id, customer_id) values (%s, %s) returning id"
+        issued, drafted = (one(connection, make, NOORD, duplicate) for _ in range(2))
+        connection.execute(
+            "insert into public.invoice_lines (garage_id, invoice_id, position, description, quantity,"
+            " unit_price, vat_rate) values (%s, %s, 1, 'Ruitenwissers', 1, 30, 21)",
+            (NOORD, issued),
+        )
+        issue(connection, issued)
+        kept = connection.execute(
+            "select * from public.merge_customers(%s, %s)", (KAREL.customer_id, duplicate)
+        ).fetchone()
+        assert kept is not None
+        assert (str(kept["id"]), kept["vat_number"]) == (KAREL.customer_id, "BE0403170701")
+        assert kept["email"] != "karel2@example.be"
+        owner = "select customer_id::text from public.vehicle_ownerships where vehicle_id = %s"
+        assert one(connection, owner, car) == KAREL.customer_id
+        of = "select customer_id::text from public.invoices where id = %s"
+        assert one(connection, of, drafted) == KAREL.customer_id
+        assert one(connection, of, issued) == duplicate
+        card = connection.execute(
+            "select * from public.customer_cards where id = %s", (KAREL.customer_id,)
+        ).fetchone()
+        assert card is not None
+        assert (card["vehicles"], card["invoices"], card["opted_out_of"]) == (2, 1, ["sms"])
+        assert str(card["balance"]) == "36.30"
+        assert duplicates(connection, KAREL.customer_id) == {}
+        with refused("customer_is_merged", 409), connection.transaction():
+            connection.execute("update public.customers set archived_at = null where id = %s", (duplicate,))
+        with refused("customer_not_found", 404), connection.transaction():
+            connection.execute("select public.merge_customers(%s, %s)", (CARLA.customer_id, duplicate))
+
+
+@pytest.mark.req("D1")
+def test_only_two_customers_of_the_own_garage_are_merged_and_no_portal_account_is_lost(
+    busy_database: Database,
+) -> None:
+    merge = "select public.merge_customers(%s, %s)"
+    with RITA.acting(busy_database) as connection:
+        spare = add(connection)
+        for pair, code, status in (
+            ((KAREL.customer_id, CARLA_AT_ZUID.customer_id), "customer_not_found", 404),
+            ((CARLA_AT_ZUID.customer_id, spare), "customer_not_found", 404),
+            ((spare, spare), "customer_not_found", 404),
+            ((spare, KAREL.customer_id), "duplicate_has_portal_account", 409),
+        ):
+            with refused(code, status), connection.transaction():
+                connection.execute(merge, pair)
+        connection.execute(merge, (KAREL.customer_id, spare))
+    with MARC.acting(busy_database) as connection, refused("permission_missing", 403):
+        connection.execute(merge, (KAREL.customer_id, CARLA.customer_id))
+
+
+@pytest.mark.req("D8")
+def test_who_opted_out_of_a_channel_is_not_written_to_on_it(fresh_database: Database) -> None:
+    opt_out = "insert into public.customer_opt_outs (garage_id, customer_id, channel) values (%s, %s, %s)"
+    with RITA.acting(fresh_database) as connection:
+        with refused("channel_unknown"), connection.transaction():
+            connection.execute(opt_out, (NOORD, CARLA.customer_id, "fax"))
+        with refused("customer_not_found", 404), connection.transaction():
+            connection.execute(opt_out, (NOORD, CARLA_AT_ZUID.customer_id, "email"))
+        connection.execute(opt_out, (NOORD, CARLA.customer_id, "email"))
+        connection.commit()
+    issued_invoice(fresh_database, RITA, CARLA)
+    issued_invoice(fresh_database, RITA, KAREL)
+    work(fresh_database)
+    with fresh_database.connect() as connection:
+        told = connection.execute("select distinct customer_id::text from public.communications").fetchall()
+    assert [row["customer_id"] for row in told] == [KAREL.customer_id]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("NL 8000.99.998 B57", "NL800099998B57"),
+        ("de 123456789", "DE123456789"),
+        ("FR-40303265045", "FR40303265045"),
+        ("atu12345678", "ATU12345678"),
+        ("CHE123456788", "CHE123456788"),
+        ("DE12345678", None),
+        ("FR4030326504", None),
+        ("NL800099998", None),
+        ("XX123456789", None),
+    ],
+)
+def test_vat_numbers_of_other_countries_have_their_countrys_structure(
+    busy_database: Database, written: str, kept: str | None
+) -> None:
+    with RITA.acting(busy_database) as connection:
+        if kept is None:
+            with refused("vat_number_invalid"):
+                add(connection, vat_number=written)
+        else:
+            customer_id = add(connection, vat_number=written)
+            assert (
+                one(connection, "select vat_number from public.customers where id = %s", customer_id) == kept
+            )
