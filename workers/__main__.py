@@ -33,9 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_edge() -> None:
     """Serve the edge; imported here, so that workers run without its dependencies."""
+    from workers.adapters.pdf import ChildProcessPdf
     from workers.edge.app import main as serve
 
-    serve()
+    pdf = ChildProcessPdf()
+    try:
+        serve(pdf)
+    finally:
+        pdf.close()
 
 
 def run_loop(settings: WorkerSettings) -> None:

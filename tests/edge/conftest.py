@@ -14,8 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from workers.adapters.memory import MemoryPdf
 from workers.edge.app import assemble
 from workers.edge.database import Database
+from workers.edge.documents import Documents
 from workers.edge.endpoints import Admission, Edge
 from workers.edge.keys import SigningKey, SigningKeys
 from workers.edge.secrets import SecretVerifier, hash_secret
@@ -163,6 +165,7 @@ def make_edge(
             signer=TokenSigner(SigningKeys(keys=(signing_key,))),
             refresh_tokens=RefreshTokens(PEPPER),
             storage=StorageSigner(http, "https://project.supabase.test", "anon-key"),
+            documents=Documents(http, "https://project.supabase.test", "anon-key", MemoryPdf()),
             trusted_proxies=tuple(ip_network(network) for network in trusted),
             logins=Admission(logins),
         )

@@ -225,3 +225,91 @@ def test_a_tampered_token_is_refused_everywhere(api: Api, carlas_invoice: str) -
         assert api.read("profile", tampered).status_code == 401
     assert api.portal("documents", body, token).status_code == 200
     assert api.read("profile", token).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def staff(api: Api) -> dict[str, str]:
+    """Access tokens of members: Rita of Noord, Marc the mechanic, Otto of Zuid."""
+    emails = {
+        "rita": "rita@garage-noord.test",
+        "marc": "marc@garage-noord.test",
+        "otto": "otto@garage-zuid.test",
+    }
+
+    def token(email: str) -> str:
+        body = {"email": email, "password": "autexor-demo"}
+        answer = api.http.post("/auth/v1/token?grant_type=password", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    return {name: token(email) for name, email in emails.items()}
+
+
+def rendered(api: Api, token: str, invoice_id: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token}"}
+    return api.http.post("/functions/v1/invoices/pdf", json={"invoice_id": invoice_id}, headers=headers)
+
+
+@pytest.mark.req("D14", "D12")
+def test_staff_have_a_document_rendered_that_nobody_keeps(
+    api: Api, staff: dict[str, str], carlas_invoice: str
+) -> None:
+    kept = "select count(*) from storage.objects"
+    before = api.sql(kept)
+    first, second = (rendered(api, staff["rita"], carlas_invoice) for _ in range(2))
+    assert first.status_code == 200, first.text
+    assert (first.headers["content-type"], first.headers["cache-control"]) == ("application/pdf", "no-store")
+    ((number,),) = api.sql("select invoice_number from public.invoices where id = %s", carlas_invoice)
+    assert first.headers["content-disposition"] == f'attachment; filename="{number}.pdf"'
+    assert first.content.startswith(b"%PDF-") and first.content == second.content
+    assert api.sql(kept) == before
+    logged = api.sql(
+        "select actor from audit.access_entries where event = 'document_rendered' and subject_id = %s",
+        carlas_invoice,
+    )
+    assert logged == [("staff:22222222-0000-4000-8000-000000000002",)] * 2
+
+
+@pytest.mark.req("D14", "D1")
+def test_a_garage_that_keeps_no_documents_still_renders_its_own_and_offers_its_customer_none(
+    api: Api, staff: dict[str, str], carlas_invoice: str
+) -> None:
+    token = api.sign_in(CARLA)["access_token"]
+    body = {"invoice_id": carlas_invoice}
+    assert api.portal("documents", body, token).status_code == 200
+    switch = (
+        "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'pdf_storage'"
+    )
+    api.sql(switch, False, NOORD)
+    try:
+        assert rendered(api, staff["rita"], carlas_invoice).status_code == 200
+        refused = api.portal("documents", body, token)
+        assert (refused.status_code, refused.json()["code"]) == (404, "document_not_found")
+    finally:
+        api.sql(switch, True, NOORD)
+    assert api.portal("documents", body, token).status_code == 200
+
+
+@pytest.mark.req("D14", "D1", "S2")
+def test_nobody_else_has_a_document_rendered(api: Api, staff: dict[str, str], carlas_invoice: str) -> None:
+    carla = api.sign_in(CARLA)["access_token"]
+    answers = {
+        name: (answer.status_code, answer.json()["code"])
+        for name, answer in {
+            "another garage": rendered(api, staff["otto"], carlas_invoice),
+            "a mechanic": rendered(api, staff["marc"], carlas_invoice),
+            "its customer": rendered(api, carla, carlas_invoice),
+            "anon": rendered(api, api.settings["ANON_KEY"], carlas_invoice),
+            "a forged token": rendered(api, staff["rita"][:-4] + "AAAA", carlas_invoice),
+            "an unknown invoice": rendered(api, staff["rita"], "88888888-0000-4000-8000-000000000099"),
+        }.items()
+    }
+    assert rendered(api, staff["rita"], carlas_invoice).status_code == 200
+    assert answers == {
+        "another garage": (404, "document_not_found"),
+        "a mechanic": (403, "not_allowed"),
+        "its customer": (403, "not_allowed"),
+        "anon": (401, "invalid_token"),
+        "a forged token": (401, "invalid_token"),
+        "an unknown invoice": (404, "document_not_found"),
+    }

@@ -20,15 +20,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workers.core.logs import event
 from workers.edge import endpoints
 from workers.edge.database import Database, PostgresCalls
+from workers.edge.documents import Documents
 from workers.edge.endpoints import Edge
 from workers.edge.errors import EdgeError, error_response
 from workers.edge.secrets import SecretVerifier
 from workers.edge.settings import EdgeSettings
 from workers.edge.storage import StorageSigner
 from workers.edge.tokens import RefreshTokens, TokenSigner
+from workers.ports import Pdf
 
 HOST = "127.0.0.1"
-STORAGE_TIMEOUT_SECONDS = 10
+SUPABASE_TIMEOUT_SECONDS = 10
 _SAFE_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 ROUTES = [
@@ -36,6 +38,7 @@ ROUTES = [
     Route("/portal/refresh", endpoints.refresh, methods=["POST"]),
     Route("/portal/logout", endpoints.logout, methods=["POST"]),
     Route("/portal/documents", endpoints.documents, methods=["POST"]),
+    Route("/invoices/pdf", endpoints.invoice_pdf, methods=["POST"]),
     Route("/portal/.well-known/jwks.json", endpoints.jwks),
     Route("/health", endpoints.health),
     Route("/ready", endpoints.ready),
@@ -63,17 +66,19 @@ class SafeHeaders:
         await self._app(scope, receive, send_safe)
 
 
-def build_app(settings: EdgeSettings) -> Starlette:
+def build_app(settings: EdgeSettings, pdf: Pdf) -> Starlette:
     """Return the edge as an ASGI application; it connects when its lifespan starts."""
     calls = PostgresCalls(settings.edge_database_url.get_secret_value())
-    http = httpx.AsyncClient(timeout=STORAGE_TIMEOUT_SECONDS, trust_env=False)
+    http = httpx.AsyncClient(timeout=SUPABASE_TIMEOUT_SECONDS, trust_env=False)
+    anon_key = settings.anon_key.get_secret_value()
     edge = Edge(
         database=Database(calls),
         ping=calls.ping,
         verifier=SecretVerifier(settings.pepper),
         signer=TokenSigner(settings.portal_signing_keys),
         refresh_tokens=RefreshTokens(settings.pepper),
-        storage=StorageSigner(http, settings.supabase_url, settings.anon_key.get_secret_value()),
+        storage=StorageSigner(http, settings.supabase_url, anon_key),
+        documents=Documents(http, settings.supabase_url, anon_key, pdf),
         trusted_proxies=settings.trusted_proxies,
     )
 
@@ -135,8 +140,8 @@ async def _refuse_unexpected(request: Request, error: Exception) -> Response:
     return error_response(EdgeError("internal_error"), _language(request), _SAFE_HEADERS)
 
 
-def main() -> None:
-    """Serve until told to stop (SIGTERM or Ctrl-C)."""
+def main(pdf: Pdf) -> None:
+    """Serve until told to stop (SIGTERM or Ctrl-C); `pdf` renders what staff ask for."""
     settings = EdgeSettings.model_validate({})
     # Libraries only from WARNING on: httpx would print every address it asks.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -144,7 +149,7 @@ def main() -> None:
     log.info(event("edge.starting", port=settings.edge_port))
     # proxy_headers off: whom X-Forwarded-For may speak for is decided in client_address alone.
     uvicorn.run(
-        build_app(settings),
+        build_app(settings, pdf),
         host=HOST,
         port=settings.edge_port,
         proxy_headers=False,

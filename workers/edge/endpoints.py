@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from workers.core.logs import event
 from workers.edge.database import Client, Database, Refusal, Session
+from workers.edge.documents import Documents
 from workers.edge.errors import EdgeError
 from workers.edge.requests import (
     DocumentBody,
@@ -29,6 +30,8 @@ from workers.edge.tokens import TOKEN_SECONDS, RefreshTokens, TokenSigner, sha25
 
 MAX_LOGINS = 32
 """Logins in progress or waiting; the next one is told to come back, before anything is counted."""
+MAX_RENDERINGS = 8
+"""Documents being made or waiting for the one renderer."""
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +64,10 @@ class Edge:
     signer: TokenSigner
     refresh_tokens: RefreshTokens
     storage: StorageSigner
+    documents: Documents
     trusted_proxies: tuple[Network, ...]
     logins: Admission = field(default_factory=lambda: Admission(MAX_LOGINS))
+    renderings: Admission = field(default_factory=lambda: Admission(MAX_RENDERINGS))
 
     def client(self, request: Request) -> Client:
         """Return who is asking."""
@@ -158,6 +163,18 @@ async def documents(request: Request) -> Response:
     signed_url = await edge.storage.sign(document, token, grant)
     log.info(event("portal.document_granted", session=claims.session_id, invoice=body.invoice_id))
     return JSONResponse({"signed_url": signed_url, "expires_in": URL_SECONDS, "filename": document.filename})
+
+
+async def invoice_pdf(request: Request) -> Response:
+    """Render an issued invoice for a member of its garage; the PDF is the answer and is kept nowhere."""
+    edge = edge_of(request)
+    token = bearer_token(request)
+    body = await read_body(request, DocumentBody)
+    with edge.renderings.enter():
+        number, pdf = await edge.documents.render(body.invoice_id, token)
+    log.info(event("staff.document_rendered", invoice=body.invoice_id))
+    headers = {"content-disposition": f'attachment; filename="{number}.pdf"'}
+    return Response(pdf, media_type="application/pdf", headers=headers)
 
 
 async def jwks(request: Request) -> Response:

@@ -16,6 +16,7 @@ STATUS = {
     "refresh_token_reused": 401,
     "session_ended": 401,
     "device_mismatch": 401,
+    "not_allowed": 403,
     "document_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,

@@ -22,6 +22,11 @@ MESSAGES: dict[str, dict[str, tuple[str, str]]] = {
         "fr": ("Vous n'êtes pas connecté", "Renouvelez la session ou reconnectez-vous"),
         "en": ("You are not signed in", "Refresh the session or sign in again"),
     },
+    "not_allowed": {
+        "nl": ("Dit document is voor u niet toegankelijk", "Vraag toegang aan de eigenaar van de garage"),
+        "fr": ("Ce document ne vous est pas accessible", "Demandez l'accès au propriétaire du garage"),
+        "en": ("This document is not open to you", "Ask the owner of the garage for access"),
+    },
     "refresh_token_invalid": {
         "nl": ("De sessie kan niet worden vernieuwd", "Meld u opnieuw aan"),
         "fr": ("La session ne peut pas être renouvelée", "Reconnectez-vous"),

@@ -77,7 +77,7 @@ class LogoutBody(_Body):
 
 
 class DocumentBody(_Body):
-    """POST /portal/documents."""
+    """POST /portal/documents and POST /invoices/pdf."""
 
     invoice_id: UUID
 

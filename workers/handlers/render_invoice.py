@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from workers.core.documents import INVOICE_TEMPLATE_VERSION, invoice_html, invoice_view
 from workers.core.errors import RenderFailed, WorkerError
-from workers.core.jobs import RenderJob
+from workers.core.jobs import RenderJob, Snapshot
 from workers.core.outcomes import Done, Outcome
 from workers.handlers.failures import outcome_of
 from workers.ports import Pdf, Ports, RenderedPdf
@@ -15,7 +15,7 @@ from workers.ports import Pdf, Ports, RenderedPdf
 def render_invoice(job: RenderJob, ports: Ports) -> Outcome:
     """Done with the file's size, hash and page count."""
     try:
-        document = _render(job, ports.pdf)
+        document = render_document(job.snapshot, job.logo_png_base64, ports.pdf)
         ports.files.upload(job.storage_bucket, job.storage_path, document.pdf, "application/pdf")
     except WorkerError as error:
         return outcome_of(error, job.attempt)
@@ -29,14 +29,15 @@ def render_invoice(job: RenderJob, ports: Ports) -> Outcome:
     )
 
 
-def _render(job: RenderJob, pdf: Pdf) -> RenderedPdf:
-    view = invoice_view(job.snapshot, job.logo_png_base64, pdf.typeface)
+def render_document(snapshot: Snapshot, logo_png_base64: str | None, pdf: Pdf) -> RenderedPdf:
+    """The PDF of a snapshot; the same snapshot gives the same bytes. Raises RenderFailed."""
+    view = invoice_view(snapshot, logo_png_base64, pdf.typeface)
     total = len(view.pages)
-    document = pdf.render(invoice_html(view, total), job.snapshot.issue_date)
+    document = pdf.render(invoice_html(view, total), snapshot.issue_date)
     if document.pages != total:
         # A note longer than its room spills over: say the real total on the second try.
         total = document.pages
-        document = pdf.render(invoice_html(view, total), job.snapshot.issue_date)
+        document = pdf.render(invoice_html(view, total), snapshot.issue_date)
     if document.pages != total:
         raise RenderFailed("page_count_unstable")
     return document
