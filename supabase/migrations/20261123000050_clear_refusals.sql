@@ -1,7 +1,6 @@
 -- Clear refusals: what a constraint forbids is said in its comment, "code: message | hint", and a
 -- trigger generated from those comments says it before the constraint would. The constraint stays:
--- it is what holds when two writers are at it at once. The trigger runs with its owner's rights: who
--- may point at a row need not be able to read it.
+-- it is what holds when two writers are at it at once.
 
 create function private.constraint_refusal(constraint_id oid)
 returns text[]
@@ -23,8 +22,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     pairs text;
-    -- Keys are looked up past the policies, so never for a row that the policies will refuse.
-    own_garage text := 'coalesce(r.garage_id = private.garage_id(), true) and ';
 begin
     if rule.contype = 'c' then
         return format('not (%s)', pg_get_expr(rule.conbin, rule.conrelid));
@@ -36,8 +33,9 @@ begin
       join pg_attribute near on near.attrelid = rule.conrelid and near.attnum = pair.near
       join pg_attribute far on far.attnum = pair.far
           and far.attrelid = case rule.contype when 'f' then rule.confrelid else rule.conrelid end;
+    -- Only where it is written: who changes a row need not be able to read what it points at.
     if rule.contype = 'f' then
-        return own_garage || (
+        return (
             select format('num_nulls(%1$s) = 0 and (%1$s) is distinct from (%2$s) '
                        'and not exists (select from %3$s other where %4$s)',
                    string_agg(format('r.%I', a.attname), ', '),
@@ -46,7 +44,7 @@ begin
               from pg_attribute a
              where a.attrelid = rule.conrelid and a.attnum = any (rule.conkey));
     end if;
-    return own_garage || format('exists (select from %s other where %s and other.id <> r.id)',
+    return format('exists (select from %s other where %s and other.id <> r.id)',
         rule.conrelid::regclass, pairs);
 end $$;
 comment on function private.constraint_breach is
@@ -129,7 +127,7 @@ declare
 begin
     execute format(
         'create or replace function private.%I() returns trigger language plpgsql '
-        'security definer set search_path = pg_catalog, pg_temp as %L',
+        'set search_path = pg_catalog, pg_temp as %L',
         function_name, private.check_function_body(target));
     execute format('create or replace trigger _250_check before insert or update on %s for each row '
         'execute function private.%I()', target, function_name);

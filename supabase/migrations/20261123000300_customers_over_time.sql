@@ -143,34 +143,51 @@ grant execute on function private.name_key to authenticated;
 create index customers_garage_id_name_key_idx
     on public.customers (garage_id, private.name_key(full_name));
 
+create function private.find_duplicate_customers(customer_id uuid)
+returns table (id uuid, full_name text, reasons text[])
+language plpgsql
+stable
+security definer -- name_key is not leakproof: under a policy no index could find the name
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    garage uuid := private.require('customers.read');
+begin
+    return query
+        select o.id, o.full_name, array_remove(array[
+                   case when o.vat_number = c.vat_number then 'vat_number' end,
+                   case when o.email = c.email then 'email' end,
+                   case when o.phone = c.phone then 'phone' end,
+                   case when private.name_key(o.full_name) = private.name_key(c.full_name)
+                            and coalesce(o.postal_code = c.postal_code, true)
+                        then 'name_and_address' end], null) as found
+          from public.customers c
+          join lateral (
+            select v.* from public.customers v
+             where v.garage_id = garage and v.vat_number = c.vat_number
+            union
+            select e.* from public.customers e where e.garage_id = garage and e.email = c.email
+            union
+            select p.* from public.customers p where p.garage_id = garage and p.phone = c.phone
+            union
+            select n.* from public.customers n
+             where n.garage_id = garage
+               and private.name_key(n.full_name) = private.name_key(c.full_name)
+               and coalesce(n.postal_code = c.postal_code, true)
+          ) o on o.id <> c.id and o.merged_into_id is null
+         where c.garage_id = garage and c.id = find_duplicate_customers.customer_id
+         order by cardinality(array_remove(array[o.vat_number = c.vat_number, o.email = c.email,
+             o.phone = c.phone], null)) desc, o.full_name, o.id;
+end $$;
+grant execute on function private.find_duplicate_customers to authenticated;
+
 create function public.find_duplicate_customers(customer_id uuid)
 returns table (id uuid, full_name text, reasons text[])
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select o.id, o.full_name, array_remove(array[
-               case when o.vat_number = c.vat_number then 'vat_number' end,
-               case when o.email = c.email then 'email' end,
-               case when o.phone = c.phone then 'phone' end,
-               case when private.name_key(o.full_name) = private.name_key(c.full_name)
-                        and coalesce(o.postal_code = c.postal_code, true)
-                    then 'name_and_address' end], null) as reasons
-      from public.customers c
-      join lateral (
-        select * from public.customers v where v.garage_id = c.garage_id and v.vat_number = c.vat_number
-        union
-        select * from public.customers e where e.garage_id = c.garage_id and e.email = c.email
-        union
-        select * from public.customers p where p.garage_id = c.garage_id and p.phone = c.phone
-        union
-        select * from public.customers n where n.garage_id = c.garage_id
-            and private.name_key(n.full_name) = private.name_key(c.full_name)
-            and coalesce(n.postal_code = c.postal_code, true)
-      ) o on o.id <> c.id and o.merged_into_id is null
-     where c.id = find_duplicate_customers.customer_id
-     order by cardinality(array_remove(array[o.vat_number = c.vat_number, o.email = c.email,
-         o.phone = c.phone], null)) desc, o.full_name, o.id;
+    select d.* from private.find_duplicate_customers(find_duplicate_customers.customer_id) d;
 end;
 comment on function public.find_duplicate_customers is
     'Customers that may be this one: the same VAT number, e-mail or phone, or the same name (accents, capitals and order of words aside) in the same place';
@@ -256,10 +273,12 @@ create view public.customer_cards with (security_invoker = on) as
                sum(i.gross_total) as invoiced_total,
                sum(i.gross_total - private.credited_total(i.garage_id, i.id)
                    - private.paid_total(i.garage_id, i.id)) as balance
-          from public.invoices i
-          join public.customers payer on payer.garage_id = i.garage_id and payer.id = i.customer_id
-         where i.garage_id = c.garage_id and i.kind = 'invoice' and i.issued_at is not null
-           and (i.customer_id = c.id or payer.merged_into_id = c.id)) b;
+          from (select c.garage_id, c.id
+                union all
+                select d.garage_id, d.id from public.customers d
+                 where d.garage_id = c.garage_id and d.merged_into_id = c.id) payer
+          join public.invoices i on i.garage_id = payer.garage_id and i.customer_id = payer.id
+         where i.kind = 'invoice' and i.issued_at is not null) b;
 comment on view public.customer_cards is
     'A customer with what a receptionist wants to see at once: vehicles, opt-outs, invoices (those of merged customers too) and what is still to be paid';
 
