@@ -52,7 +52,7 @@ pytestmark = pytest.mark.slow
 def test_every_claim_holds(facts: dict[str, Any]) -> None:
     assert facts["ok"] is True
     assert facts["failures"] == []
-    assert len(facts["steps"]) == 6
+    assert len(facts["steps"]) == 7
     assert all(step["proved"] for step in facts["steps"])
 
 
@@ -110,6 +110,13 @@ def test_the_trace_tells_the_whole_story(facts: dict[str, Any]) -> None:
     assert facts["trace"][0] == "audit: invoices created"
     assert {"delivery: render done", "delivery: email done", "delivery: push done"} < set(facts["trace"])
     assert "access: document_link_issued" in facts["trace"]
+
+
+@pytest.mark.req("D7")
+def test_a_line_is_credited_in_a_series_of_its_own(facts: dict[str, Any]) -> None:
+    note = facts["credit_note"]
+    assert re.fullmatch(r"CN\d{4}-00001", note["invoice_number"])
+    assert note["gross"] == "14.94"
 
 
 def test_a_second_run_makes_the_next_invoice_and_tells_its_story_in_words(

@@ -5,7 +5,7 @@ can, and the whole story can be traced. Every claim is checked; one that does no
 """
 
 from cli.client import sign_in
-from cli.commands.demo import billing, deliveries, denials, portal, story
+from cli.commands.demo import billing, deliveries, denials, paperwork, portal, story
 from cli.commands.demo.cast import OLGA, OTTO, RITA, STAFF_PASSWORD
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack, ensure_up
@@ -53,6 +53,7 @@ def _perform(stack: LocalStack, facts: Facts) -> None:
     carla = portal.visit(stack, rita, otto, invoice, facts)
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
+    paperwork.settle(rita, carla, invoice, facts)
 
 
 def _show_summary(stack: LocalStack, facts: Facts) -> None:
