@@ -143,6 +143,13 @@ def test_the_trace_command_works_with_the_printed_environment(
     shown = json.loads(run(signed_in, "invoices", "show", facts["invoice_number"], "--json").stdout)
     assert len(shown["lines"]) == 3
     assert shown["document_status"] == "stored"
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "kept here.pdf")
+        asked = ("invoices", "pdf", facts["invoice_number"], "--output", str(file))
+        assert run(signed_in, *asked).returncode == 0
+        assert file.read_bytes().startswith(b"%PDF-")
+        again = run(signed_in, *asked)
+    assert (again.returncode, "[file_exists]" in again.stderr) == (1, True)
     unknown = run(signed_in, "invoices", "show", "1999-00001")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "[invoice_not_found]" in unknown.stderr
