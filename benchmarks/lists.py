@@ -127,7 +127,7 @@ def ask(client: Connection, name: str, statement: str, with_plans: bool) -> None
             "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', %s, true)",
             (json.dumps(RITA),),
         )
-        row = client.execute(f"explain (analyze, format json) {statement}".encode()).fetchone()
+        row = client.execute(f"explain (analyze, timing off, format json) {statement}".encode()).fetchone()
         assert row is not None
         (plan,) = row["QUERY PLAN"]
         times.append(plan["Execution Time"])

@@ -74,6 +74,11 @@ def _keep_busy(database: Database, customer: Customer) -> None:
             (customer.garage_id, customer.customer_id),
         )
         connection.execute(
+            "insert into public.work_order_photos (garage_id, work_order_id, content_type)"
+            " values (%s, %s, 'image/jpeg')",
+            (customer.garage_id, steps.work_order(connection, customer)),
+        )
+        connection.execute(
             "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, 'Ja')",
             (customer.garage_id, conversation),
         )

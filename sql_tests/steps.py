@@ -106,6 +106,34 @@ def add_line(
     )
 
 
+def work_order(connection: Connection, customer: Customer, status: str = "in_progress") -> str:
+    """A work order of one task and one line for a customer's car, by whoever acts; its id."""
+    order_id = one(
+        connection,
+        "insert into public.work_orders (garage_id, customer_id, vehicle_id, status, complaint,"
+        " internal_note, odometer_in_km) values (%s, %s, %s, %s, 'Remmen piepen', 'Slechte betaler', 84600)"
+        " returning id",
+        customer.garage_id,
+        customer.customer_id,
+        customer.vehicle_id,
+        status,
+    )
+    task_id = one(
+        connection,
+        "insert into public.work_order_tasks (garage_id, work_order_id, position, title)"
+        " values (%s, %s, 1, 'Remblokken vervangen') returning id",
+        customer.garage_id,
+        order_id,
+    )
+    connection.execute(
+        "insert into public.work_order_lines (garage_id, work_order_id, task_id, kind, position,"
+        " description, quantity, unit_price, discount_percent, vat_rate)"
+        " values (%s, %s, %s, 'labour', 1, 'Werkuren', 1.5, 62.35, 10, 21)",
+        (customer.garage_id, order_id, task_id),
+    )
+    return str(order_id)
+
+
 def issue(connection: Connection, invoice_id: str) -> Row:
     """Issue a draft; the invoice."""
     row = connection.execute("select * from public.issue_invoice(%s)", (invoice_id,)).fetchone()

@@ -164,14 +164,19 @@ def test_owners_can_write_where_a_policy_lets_them(connection: Connection, table
     assert writable == {
         "insert": {
             "conversations", "customer_opt_outs", "customers", "garage_logos", "garage_modules",
-            "invoice_lines", "invoices",
-            "messages", "odometer_readings", "payments", "vehicle_ownerships", "vehicles",
+            "invoice_lines", "invoices", "messages", "odometer_readings", "payments",
+            "vehicle_ownerships", "vehicles", "work_order_lines", "work_order_photos",
+            "work_order_tasks", "work_orders",
         },
         "update": {
             "conversations", "customers", "garage_modules", "garages", "invoice_lines", "invoices",
             "portal_accounts", "portal_devices", "portal_sessions", "vehicle_ownerships", "vehicles",
+            "work_order_lines", "work_order_tasks", "work_orders",
         },
-        "delete": {"customer_opt_outs", "invoice_lines", "invoices"},
+        "delete": {
+            "customer_opt_outs", "invoice_lines", "invoices", "work_order_lines", "work_order_photos",
+            "work_order_tasks",
+        },
     }  # fmt: skip
 
 

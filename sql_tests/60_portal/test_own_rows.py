@@ -20,6 +20,8 @@ TRUTH = {
     " where i.customer_id = %(customer)s and i.issued_at is not null",
     "invoice_vat_totals": "select t.invoice_id::text from public.invoice_vat_totals t"
     " join public.invoices i on i.id = t.invoice_id where i.customer_id = %(customer)s",
+    "work_orders": "select id::text from public.work_orders where customer_id = %(customer)s"
+    " and status not in ('estimate', 'cancelled')",
     "conversations": "select id::text from public.conversations where customer_id = %(customer)s",
     "messages": "select m.id::text from public.messages m"
     " join public.conversations c on c.id = m.conversation_id where c.customer_id = %(customer)s",

@@ -17,3 +17,16 @@ create policy select_member on storage.objects for select to authenticated
 drop policy if exists select_customer on storage.objects;
 create policy select_customer on storage.objects for select to portal
     using (bucket_id = 'invoices' and name = (select private.granted_object_name()));
+
+-- Photos of work orders: each file where its row says it is to be, and nowhere else.
+drop policy if exists select_photo on storage.objects;
+create policy select_photo on storage.objects for select to authenticated
+    using (bucket_id = 'work_order_photos'
+        and split_part(name, '/', 1) = (select private.garage_id_for('work_orders.read'))::text);
+drop policy if exists insert_photo on storage.objects;
+create policy insert_photo on storage.objects for insert to authenticated
+    with check (bucket_id = 'work_order_photos' and private.is_photo_path(name));
+drop policy if exists delete_photo on storage.objects;
+create policy delete_photo on storage.objects for delete to authenticated
+    using (bucket_id = 'work_order_photos'
+        and split_part(name, '/', 1) = (select private.garage_id_for('work_orders.write'))::text);
