@@ -3,11 +3,26 @@
 from uuid import uuid4
 
 from devstack.testing import Database
-from sql_tests.cast import OLGA, Actor
+from sql_tests.cast import OLGA, OTTO_MEMBERSHIP, RITA_MEMBERSHIP, Actor
 from sql_tests.steps import change, claim, finish, look, one
 
 OLGA_MEMBERSHIP = "2a222222-0000-4000-8000-000000000001"
 MARC_MEMBERSHIP = "2a222222-0000-4000-8000-000000000003"
+RESTORE = f"""
+delete from public.membership_permissions;
+delete from private.invitation_tokens;
+delete from public.delivery_attempts where communication_id in (
+    select id from public.communications where invitation_id is not null);
+delete from public.communications where invitation_id is not null;
+delete from public.invitations;
+delete from pgmq.q_send;
+delete from public.memberships where id::text !~ '^2a222222';
+delete from auth.users where id::text !~ '^22222222';
+update public.memberships set deactivated_at = null,
+    role = case when id in ('{OLGA_MEMBERSHIP}', '{OTTO_MEMBERSHIP}') then 'owner'
+        when id = '{RITA_MEMBERSHIP}' then 'receptionist' else 'mechanic' end::public.member_role;
+update public.garage_modules set is_enabled = true;
+"""
 SIGN_UP = """
 insert into auth.users (id, aud, role, email, email_confirmed_at)
 values (%(user)s, 'authenticated', 'authenticated', %(email)s, case when %(is_verified)s then now() end)
