@@ -6,7 +6,7 @@ import pytest
 
 from devstack import database as databases
 from devstack.testing import Database
-from sql_tests import steps
+from sql_tests import busy_people, steps
 from sql_tests.cast import CUSTOMERS, NOORD, OLGA, OTTO, OTTO_MEMBERSHIP, RITA_MEMBERSHIP, ZUID, Customer
 
 SESSION = """
@@ -93,3 +93,4 @@ def _keep_busy(database: Database, customer: Customer) -> None:
         "  from public.invoice_documents where invoice_id = %s",
         invoice["id"],
     )
+    busy_people.keep_busy(database, customer)

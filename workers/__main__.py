@@ -62,7 +62,7 @@ def run_loop(settings: WorkerSettings) -> None:
     pdf = ChildProcessPdf()
     pusher = ExpoPusher(settings.expo_url)
     mailer = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
-    ports = Ports(files=files, pdf=pdf, mailer=mailer, pusher=pusher, portal_url=settings.portal_url)
+    ports = Ports(files, pdf, mailer, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
     loop = Loop(queue, ports, RealtimeDoorbell(settings.supabase_url, service_key), settings.poll_seconds)
 
     stop_on_signal(loop.stop)

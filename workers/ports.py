@@ -124,10 +124,11 @@ class Doorbell(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """What a handler may reach, and the public address of the portal that mails point to."""
+    """What a handler may reach, and where mails point to: the customers' portal, the garages' DMS."""
 
     files: Files
     pdf: Pdf
     mailer: Mailer
     pusher: Pusher
     portal_url: str
+    dms_url: str

@@ -23,6 +23,7 @@ class WorkerSettings(BaseSettings):
     expo_url: str = "https://exp.host"
     poll_seconds: float = Field(default=5, ge=0.1, le=300)
     portal_url: str = "https://portal.autexor.be"
+    dms_url: str = "https://app.autexor.be"
 
     @field_validator("supabase_url", "sendgrid_url", "expo_url")
     @classmethod
@@ -33,10 +34,10 @@ class WorkerSettings(BaseSettings):
         except HostRefused as refused:
             raise ValueError(refused.reason) from None
 
-    @field_validator("portal_url")
+    @field_validator("portal_url", "dms_url")
     @classmethod
     def _linkable(cls, value: str, info: ValidationInfo) -> str:
         schemes = ("https://", "http://") if info.data.get("environment") == "devstack" else ("https://",)
         if not value.startswith(schemes):
-            raise ValueError("the portal's address must begin with https://")
+            raise ValueError("the address must begin with https://")
         return value.rstrip("/")

@@ -43,6 +43,25 @@ INSERT = """insert into public.shelves (garage_id, label, parent_id, width) valu
 returning id::text"""
 
 
+# Constraints over columns that a client may write; garage_id is judged by the policies.
+WORDLESS = """
+select format('%s.%s', c.conrelid::regclass, c.conname) as name
+  from pg_constraint c
+ where c.connamespace = 'public'::regnamespace
+   and (c.contype in ('c', 'f') or c.contype = 'u' and not exists (
+        select from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+            and a.attname = 'id' and not has_column_privilege('authenticated', c.conrelid, 'id', 'insert')))
+   and exists (
+        select from pg_attribute a
+         where a.attrelid = c.conrelid and a.attnum = any (c.conkey) and a.attname <> 'garage_id'
+           and (has_column_privilege('authenticated', c.conrelid, a.attnum, 'insert')
+             or has_column_privilege('authenticated', c.conrelid, a.attnum, 'update')))
+   and (private.constraint_refusal(c.oid) is null or not exists (
+        select from pg_trigger t where t.tgrelid = c.conrelid and t.tgname = '_250_check'))
+ order by 1
+"""
+
+
 @pytest.fixture(scope="module")
 def shelves(clone_database: Callable[[], Database]) -> Database:
     """A database with a table of shelves; Zuid has one."""
@@ -119,3 +138,10 @@ def test_the_constraint_itself_still_holds(shelves: Database) -> None:
     with shelves.connect() as connection, pytest.raises(psycopg.errors.CheckViolation):
         connection.execute("alter table public.shelves disable trigger _250_check")
         insert(connection, width=0)
+
+
+def test_every_constraint_that_a_client_can_break_says_how_it_refuses(busy_database: Database) -> None:
+    with busy_database.connect() as connection:
+        connection.execute("set local search_path = pg_catalog")
+        wordless = [row["name"] for row in connection.execute(WORDLESS.encode())]
+    assert wordless == []

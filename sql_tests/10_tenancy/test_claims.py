@@ -99,6 +99,14 @@ def test_malformed_claims_give_null_and_never_an_error(
     assert {claims: found for claims, found in answers.items() if found is not None} == {}
 
 
+@pytest.mark.req("D3")
+def test_malformed_claims_of_somebody_without_a_garage_are_no_error_either(connection: Connection) -> None:
+    whole = json.dumps(GOOD["authenticated"])
+    assert str(answer(connection, "(private.signed_in_user()).id", whole)) == OLGA.claims["sub"]
+    answers = {answer(connection, "(private.signed_in_user()).id", claims) for claims in BROKEN}
+    assert {str(found) for found in answers} == {"None", OLGA.claims["sub"]}
+
+
 def test_good_claims_give_the_garage(connection: Connection) -> None:
     for role, functions in ANSWERS.items():
         for function in functions[:2]:

@@ -131,7 +131,7 @@ def test_an_owner_switches_modules_and_a_receptionist_is_refused(database: Datab
     switch = "update public.garage_modules set is_enabled = false where module = 'push'"
     with OLGA.acting(database) as connection:
         assert connection.execute(switch).rowcount == 1
-        with refused("module_unknown"):
+        with refused("module_unknown", 404):
             connection.execute(
                 "insert into public.garage_modules (garage_id, module) values (%s, 'rockets')", (NOORD,)
             )

@@ -263,7 +263,7 @@ def test_without_the_module_for_pdfs_there_is_no_document_but_the_email_goes_out
 @pytest.mark.parametrize(
     ("queue", "module"), [("render", "pdf_storage"), ("send", "email"), ("push", "push")]
 )
-def test_work_of_a_module_switched_off_meanwhile_is_not_done_and_can_be_retried_later(
+def test_work_of_a_module_switched_off_meanwhile_waits_until_it_is_on_again(
     database: Database, waiting: Callable[[str], None], queue: str, module: str
 ) -> None:
     waiting(queue)
@@ -271,12 +271,9 @@ def test_work_of_a_module_switched_off_meanwhile_is_not_done_and_can_be_retried_
     change(database, switch, False, NOORD, module)
     assert claim(database, queue) == []
     row = row_of(database, queue)
-    assert (row["status"], row["last_error"]) == ("failed", "module_closed")
-    assert outcomes(database)[-1] == "give_up"
+    assert (row["status"], row["last_error"], row["attempt"]) == (TABLES[queue][1], "module_closed", 0)
     change(database, switch, True, NOORD, module)
-    with RITA.acting(database) as connection:
-        connection.execute("select public.retry_delivery(%s)", (row["id"],))
-        connection.commit()
+    assert row_of(database, queue)["last_error"] is None
     (job,) = claim(database, queue)
     assert finish(database, queue, job) == TABLES[queue][2]
 
@@ -295,9 +292,6 @@ def test_a_document_that_may_not_be_kept_any_more_still_leaves_the_email_and_onl
     assert mail["job"]["attachment"] is None
     finish(database, "send", mail)
     change(database, switch, True, NOORD)
-    with RITA.acting(database) as connection:
-        connection.execute("select public.retry_delivery(%s)", (row_of(database, "render")["id"],))
-        connection.commit()
     (again,) = claim(database, "render")
     assert finish(database, "render", again) == "stored"
     assert claim(database, "send") == []

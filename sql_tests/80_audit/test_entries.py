@@ -64,7 +64,7 @@ def done(
         ("public.messages", "body = 'X', read_at = now()", {}),
         (
             "public.memberships",
-            "full_name = 'X', email = 'x', role = 'manager' where role = 'owner'",
+            "full_name = 'X', email = 'x@y.test', role = 'manager' where role = 'owner'",
             {"role": ["owner", "manager"]},
         ),
         ("public.portal_accounts", "login = id::text", {}),

@@ -109,7 +109,9 @@ def test_a_garage_in_capitals_is_not_that_garage(connection: Connection) -> None
         (LETTERS, OLGA.claims["sub"]),
     )
     connection.execute(
-        "insert into public.garage_modules (garage_id, module) values (%s, 'pdf_storage')", (LETTERS,)
+        "insert into public.garage_modules (garage_id, module)"
+        " select %s, unnest(array['invoicing', 'pdf_storage'])",
+        (LETTERS,),
     )
     store(connection, f"{LETTERS}/a.pdf", f"{LETTERS.upper()}/a.pdf", f"{LETTERS.title()}/a.pdf")
     assert names(connection, OLGA.but("Olga there", garage_id=LETTERS)) == {f"{LETTERS}/a.pdf"}

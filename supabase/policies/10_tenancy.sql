@@ -6,6 +6,7 @@ alter table public.garages force row level security;
 revoke all on public.garages from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.garages');
 call private.audit_table('public.garages');
+call private.check_table('public.garages');
 create policy tenant_floor on public.garages as restrictive for all to public
     using (id = (select private.garage_id()))
     with check (id = (select private.garage_id()));
@@ -37,6 +38,7 @@ alter table public.garage_logos force row level security;
 revoke all on public.garage_logos from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.garage_logos');
 call private.audit_table('public.garage_logos');
+call private.check_table('public.garage_logos');
 create policy tenant_floor on public.garage_logos as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -56,6 +58,7 @@ alter table public.garage_modules force row level security;
 revoke all on public.garage_modules from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.garage_modules');
 call private.audit_table('public.garage_modules');
+call private.check_table('public.garage_modules');
 create policy tenant_floor on public.garage_modules as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -80,6 +83,7 @@ alter table public.memberships force row level security;
 revoke all on public.memberships from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.memberships');
 call private.audit_table('public.memberships');
+call private.check_table('public.memberships');
 create policy tenant_floor on public.memberships as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -96,6 +100,7 @@ revoke all on public.membership_permissions
     from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('public.membership_permissions');
 call private.audit_table('public.membership_permissions');
+call private.check_table('public.membership_permissions');
 create policy tenant_floor on public.membership_permissions as restrictive for all to public
     using (garage_id = (select private.garage_id()))
     with check (garage_id = (select private.garage_id()));
@@ -105,6 +110,37 @@ grant select on public.membership_permissions to authenticated;
 create policy select_member on public.membership_permissions for select to authenticated
     using (garage_id = (select private.garage_id_for('members.read')));
 comment on policy select_member on public.membership_permissions is 'Members with members.read';
+grant select on public.member_permissions to authenticated;
+
+alter table public.invitations enable row level security;
+alter table public.invitations force row level security;
+revoke all on public.invitations from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('public.invitations');
+call private.audit_table('public.invitations');
+call private.check_table('public.invitations');
+create policy tenant_floor on public.invitations as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on public.invitations is
+    'The first lock: no row of another garage, whatever else a policy says';
+grant select (
+    id, garage_id, email, role, invited_by, sent_count, expires_at, accepted_at, revoked_at,
+    created_at
+) on public.invitations to authenticated;
+create policy select_member on public.invitations for select to authenticated
+    using (garage_id = (select private.garage_id_for('members.read')));
+comment on policy select_member on public.invitations is 'Members with members.read';
+
+alter table private.invitation_tokens enable row level security;
+alter table private.invitation_tokens force row level security;
+revoke all on private.invitation_tokens
+    from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.invitation_tokens');
+create policy tenant_floor on private.invitation_tokens as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on private.invitation_tokens is
+    'The first lock: no row of another garage, whatever else a policy says';
 
 grant select on portal.garage to portal;
 

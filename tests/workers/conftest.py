@@ -238,6 +238,23 @@ def send_job(send_payload: Callable[..., dict[str, Any]]) -> Callable[..., SendJ
 
 
 @pytest.fixture(scope="session")
+def invite_job(send_job: Callable[..., SendJob]) -> Callable[..., SendJob]:
+    """Makes the job of an invitation's mail."""
+
+    def make(locale: str = "nl", **changes: Any) -> SendJob:
+        context = {
+            "garage_name": "Garage Noord",
+            "inviter_name": "Olga Peeters",
+            "token": "0123abcd",
+            "expires_on": "2026-11-30",
+        }
+        recipient = {"address": "nina@example.test", "name": "nina@example.test"}
+        return send_job(locale, template="member_invited", context=context, recipient=recipient, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def push_job() -> Callable[..., PushJob]:
     """Makes a push job."""
 
@@ -266,6 +283,7 @@ class MemoryPorts(Ports):
     mailer: MemoryMailer = field(default_factory=MemoryMailer)
     pusher: MemoryPusher = field(default_factory=MemoryPusher)
     portal_url: str = "https://portal.autexor.be"
+    dms_url: str = "https://app.autexor.be"
 
 
 @pytest.fixture

@@ -100,6 +100,19 @@ def test_a_mail_that_got_no_answer_is_unknown_and_keeps_what_was_said(
     assert outcome.result["body_text"].startswith("Dag Carla")
 
 
+@pytest.mark.req("D3", "D8")
+def test_an_invitation_leaves_its_token_in_the_mail_alone(
+    invite_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    job = invite_job()
+    outcome = handle(job, ports)
+    (sent,) = ports.mailer.sent
+    assert "0123abcd" in sent.mail.text
+    assert isinstance(outcome, Done)
+    assert outcome.result["subject"] == sent.mail.subject
+    assert "0123abcd" not in str(outcome) + repr(job)
+
+
 @pytest.mark.req("D8", "D9")
 def test_a_crash_once_the_provider_was_called_never_sends_a_second_mail(
     send_job: Callable[..., SendJob], ports: "MemoryPorts", caplog: pytest.LogCaptureFixture

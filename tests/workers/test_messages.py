@@ -10,6 +10,7 @@ from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail, ren
 LOCALES = ("nl", "fr", "en")
 TEMPLATES = Path(__file__).parents[2] / "workers/templates/messages"
 PORTAL = "https://portal.autexor.be"
+DMS = "https://app.autexor.be"
 FILE = {"bucket": "invoices", "path": "a/b/c.pdf", "filename": "2026-00001.pdf"}
 
 
@@ -30,7 +31,7 @@ def shown(mail: Mail) -> str:
 def test_the_mail_in_each_language(
     send_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
 ) -> None:
-    mail = render_mail(send_job(locale, attachment=FILE), PORTAL)
+    mail = render_mail(send_job(locale, attachment=FILE), PORTAL, DMS)
     golden(f"invoice_issued.{locale}.txt", shown(mail))
     golden(f"invoice_issued.{locale}.html", mail.html)
 
@@ -62,7 +63,7 @@ def test_a_credit_note_mail_says_what_it_corrects_and_asks_for_no_payment(
 def test_an_invoice_mail_says_what_to_pay_until_when_and_where_to_look(
     send_job: Callable[..., SendJob], locale: str
 ) -> None:
-    mail = render_mail(send_job(locale), PORTAL)
+    mail = render_mail(send_job(locale), PORTAL, DMS)
     for body in (mail.text, mail.html):
         for wanted in ("2026-00001", "2026", "+++001/2345/60325+++", "BE68\xa05390\xa00754\xa07034", PORTAL):
             assert wanted in body
@@ -72,7 +73,7 @@ def test_nothing_to_pay_asks_for_no_payment(
     send_job: Callable[..., SendJob], send_payload: Callable[..., dict[str, Any]]
 ) -> None:
     context = send_payload()["context"] | {"gross_total": "0.00"}
-    mail = render_mail(send_job(context=context), PORTAL)
+    mail = render_mail(send_job(context=context), PORTAL, DMS)
     assert "niets te betalen" in mail.text
     assert "+++" not in mail.text + mail.html
 
@@ -85,12 +86,27 @@ def test_names_cannot_add_headers_or_markup(
         "garage_name": "Noord\r\nBcc: all@evil.test <script>",
         "customer_name": "{{ portal_url }}<img src=x>",
     }
-    mail = render_mail(send_job(context=context), PORTAL)
+    mail = render_mail(send_job(context=context), PORTAL, DMS)
     assert "\n" not in mail.subject
     assert "\r" not in mail.subject
     assert "<script" not in mail.html
     assert "<img" not in mail.html
     assert "{{ portal_url }}" in mail.text
+
+
+@pytest.mark.req("D3", "D8")
+@pytest.mark.parametrize("locale", LOCALES)
+def test_an_invitation_says_who_asks_where_to_accept_and_until_when(
+    invite_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
+) -> None:
+    mail = render_mail(invite_job(locale), PORTAL, DMS)
+    for body in (mail.text, mail.html):
+        assert f"{DMS}/invitation#token=0123abcd" in body
+        assert "Olga Peeters" in body
+        assert "2026" in body
+        assert PORTAL not in body
+    golden(f"member_invited.{locale}.txt", shown(mail))
+    golden(f"member_invited.{locale}.html", mail.html)
 
 
 @pytest.mark.req("P14")

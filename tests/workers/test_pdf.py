@@ -8,6 +8,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -296,7 +297,7 @@ def test_the_handler_files_a_document_whose_note_spills_over(
 ) -> None:
     files = MemoryFiles()
     job = render_job(3, note="\n".join("regel" for _ in range(160)))
-    outcome = render_invoice(job, Ports(files, pdf, ports.mailer, ports.pusher, ports.portal_url))
+    outcome = render_invoice(job, replace(ports, files=files, pdf=pdf))
     assert isinstance(outcome, Done)
     stored = RenderedPdf(files.stored["invoices", job.storage_path], outcome.result["page_count"])
     assert f"Pagina 1 van {stored.pages}" in texts(stored)[0]

@@ -124,7 +124,7 @@ def test_an_issued_invoice_becomes_a_document_then_a_mail_and_a_push(
         )
     invoice = issue()
     files, mailer, pusher = MemoryFiles(), MemoryMailer(), MemoryPusher()
-    ports = Ports(files, pdf, mailer, pusher, "https://portal.autexor.be")
+    ports = Ports(files, pdf, mailer, pusher, "https://portal.test", "https://app.test")
     statuses = []
     for name, kind in (("render", RenderJob), ("send", SendJob), ("push", PushJob)):
         claimed, subject = claim(name)

@@ -22,7 +22,7 @@ REFERENCE = UUID("99999999-0000-4000-8000-000000000001")
 def send(send_job: Callable[..., SendJob]) -> Callable[..., str | None]:
     def call(url: str, file: MailFile | None = None) -> str | None:
         job = send_job()
-        mail = render_mail(job, "https://portal.autexor.be")
+        mail = render_mail(job, "https://portal.autexor.be", "https://app.autexor.be")
         return SendGridMailer("SG.abc.def", url).send(mail, job.recipient, job.sender, file, REFERENCE)
 
     return call

@@ -32,6 +32,7 @@ def test_production_is_the_default() -> None:
         ("SENDGRID_URL", "https://mail.evil.test"),
         ("EXPO_URL", "http://127.0.0.1:54321/sandbox/expo"),
         ("PORTAL_URL", "http://portal.autexor.be"),
+        ("DMS_URL", "http://app.autexor.be"),
     ],
 )
 def test_plain_http_and_strange_hosts_are_refused(

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 Locale = Literal["nl", "fr", "en"]
-MailTemplate = Literal["invoice_issued", "credit_note_issued"]
+MailTemplate = Literal["invoice_issued", "credit_note_issued", "member_invited"]
 PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
@@ -188,6 +188,15 @@ class InvoiceIssuedContext(Payload):
     credits_number: str | None = None
 
 
+class MemberInvitedContext(Payload):
+    """What the mail `member_invited` says; its token is nowhere else, so neither logged nor kept."""
+
+    garage_name: str
+    inviter_name: str
+    token: SecretStr
+    expires_on: date
+
+
 class SendJob(JobBase):
     """Send one e-mail."""
 
@@ -197,7 +206,7 @@ class SendJob(JobBase):
     locale: Locale
     recipient: Recipient
     sender: Sender
-    context: InvoiceIssuedContext
+    context: InvoiceIssuedContext | MemberInvitedContext
     attachment: Attachment | None
 
 

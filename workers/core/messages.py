@@ -8,12 +8,13 @@ from typing import Any
 from jinja2 import Template
 
 from workers.core import money
-from workers.core.jobs import Locale, MailTemplate, PushTemplate, SendJob
+from workers.core.jobs import InvoiceIssuedContext, Locale, MailTemplate, PushTemplate, SendJob
 from workers.core.templating import template
 
 MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {
     "invoice_issued": "invoice_issued/1",
     "credit_note_issued": "credit_note_issued/1",
+    "member_invited": "member_invited/1",
 }
 
 
@@ -34,9 +35,9 @@ class Push:
     body: str
 
 
-def render_mail(job: SendJob, portal_url: str) -> Mail:
-    """The mail of a job, in its language."""
-    values = _values(job, portal_url)
+def render_mail(job: SendJob, portal_url: str, dms_url: str) -> Mail:
+    """The mail of a job, in its language; customers are sent to the portal, members to the DMS."""
+    values = _values(job, portal_url, dms_url)
     text = template(f"messages/{job.template}.{job.locale}.txt.j2")
     html = template(f"messages/{job.template}.{job.locale}.html.j2")
     return Mail(
@@ -56,8 +57,17 @@ def _block(source: Template, name: str, values: dict[str, Any]) -> str:
     return "".join(source.blocks[name](source.new_context(values)))
 
 
-def _values(job: SendJob, portal_url: str) -> dict[str, Any]:
+def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
     context = job.context
+    if not isinstance(context, InvoiceIssuedContext):
+        return {
+            "locale": job.locale,
+            "garage_name": context.garage_name,
+            "inviter_name": context.inviter_name,
+            "expires_on": money.long_date(context.expires_on, job.locale),
+            # Behind the #, so that no server on the way writes it into its log.
+            "invitation_url": f"{dms_url}/invitation#token={context.token.get_secret_value()}",
+        }
     return {
         "locale": job.locale,
         "portal_url": portal_url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workers.core.errors import WorkerError
-from workers.core.jobs import SendJob
+from workers.core.jobs import MemberInvitedContext, SendJob
 from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail
 from workers.core.outcomes import Done, Outcome
 from workers.handlers.failures import calling_provider, outcome_of
@@ -12,7 +12,7 @@ from workers.ports import MailFile, Ports
 
 def send_message(job: SendJob, ports: Ports) -> Outcome:
     """Done once the provider took it; Unknown when it never answered, since it may have gone out."""
-    mail = render_mail(job, ports.portal_url)
+    mail = render_mail(job, ports.portal_url, ports.dms_url)
     known = _what_was_said(job, mail, ports.mailer.name)
     try:
         file = _attachment(job, ports)
@@ -31,10 +31,11 @@ def _attachment(job: SendJob, ports: Ports) -> MailFile | None:
 
 
 def _what_was_said(job: SendJob, mail: Mail, provider: str) -> dict[str, str | None]:
+    has_secret = isinstance(job.context, MemberInvitedContext)
     return {
         "subject": mail.subject,
-        "body_text": mail.text,
-        "body_html": mail.html,
+        "body_text": None if has_secret else mail.text,
+        "body_html": None if has_secret else mail.html,
         "template_version": MAIL_TEMPLATE_VERSIONS[job.template],
         "provider": provider,
         "provider_message_id": None,
