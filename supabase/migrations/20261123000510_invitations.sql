@@ -398,7 +398,8 @@ as $$
 declare
     garage uuid := private.require('deliveries.retry');
 begin
-    update public.invoice_documents d set status = 'pending', attempt_limit = d.attempt + 5
+    update public.invoice_documents d
+       set status = 'pending', attempt_limit = d.attempt + 5, last_error = null
      where d.garage_id = garage and d.id = retry_delivery.subject_id and d.status = 'failed';
     if found then
         perform private.enqueue('render', subject_id);
@@ -406,16 +407,18 @@ begin
     end if;
     -- Not an invitation: its token is forgotten, resend_invitation makes another.
     update public.communications c
-       set status = 'queued', attempt_limit = c.attempt + 8,
+       set status = 'queued', attempt_limit = c.attempt + 8, last_error = null,
            recipient = coalesce((select k.email from public.customers k
-                                  where k.garage_id = c.garage_id and k.id = c.customer_id), c.recipient)
+                                  where k.garage_id = c.garage_id and k.id = c.customer_id),
+               c.recipient)
      where c.garage_id = garage and c.id = retry_delivery.subject_id
          and c.status in ('failed', 'unknown') and c.invitation_id is null;
     if found then
         perform private.enqueue('send', subject_id);
         return 'communication';
     end if;
-    update public.push_notifications p set status = 'queued', attempt_limit = p.attempt + 8
+    update public.push_notifications p
+       set status = 'queued', attempt_limit = p.attempt + 8, last_error = null
      where p.garage_id = garage and p.id = retry_delivery.subject_id
          and p.status in ('failed', 'unknown');
     if found then
