@@ -1,4 +1,4 @@
-"""People at work in the busy database: somebody is invited, and a token is on its way."""
+"""People at work in the busy database: somebody is invited, a customer too, and tokens are on their way."""
 
 from devstack.testing import Database
 from sql_tests import steps
@@ -8,14 +8,33 @@ TOKEN = """
 insert into private.invitation_tokens (garage_id, communication_id, token)
 select garage_id, id, 'on its way' from public.communications where recipient = %s
 """
+PORTAL_TOKEN = """
+insert into private.portal_mails (garage_id, communication_id, token)
+select garage_id, id, 'on its way' from public.communications where recipient = %s
+"""
+NEWCOMER = """
+insert into public.customers (garage_id, full_name, email) values (%s, 'Nele Nieuw', %s) returning id
+"""
 
 
 def keep_busy(database: Database, customer: Customer) -> None:
-    """An invitation by the garage's owner, its mail sent; a token as if it were still to be sent."""
+    """Invitations by the garage's owner, their mails sent; tokens as if they were still to be sent."""
     owner = OLGA if customer.garage_id == NOORD else OTTO
     address = f"member-{customer.number}@example.test"
+    newcomers = f"newcomer-{customer.number}@example.test"
     with owner.acting(database) as connection:
         connection.execute("select public.invite_member(%s, 'mechanic')", (address,))
+        newcomer = steps.one(connection, NEWCOMER, customer.garage_id, newcomers)
+        connection.execute("select public.invite_customer(%s)", (newcomer,))
         connection.commit()
+    steps.edge(
+        database,
+        "portal_forgot_password",
+        garage_id=customer.garage_id,
+        login=customer.login,
+        client_ip="192.0.2.1",
+        user_agent="tests",
+    )
     steps.work(database)
     steps.change(database, TOKEN, address)
+    steps.change(database, PORTAL_TOKEN, newcomers)

@@ -14,10 +14,12 @@ GLOBAL_TABLES = (
     "private.role_permissions",  # what each role may do
     "private.rate_limits",  # counters under hashed keys
     "private.wakeups",  # the workers' doorbell: no data in it
+    "private.key_proofs",  # hashes of proofs that were used: whose does not matter
 )
 # Columns whose name sounds like biometrics, and why they are not.
 NOT_BIOMETRIC = (
     "public.portal_devices.fingerprint_sha256",  # hash of an app installation's properties
+    "private.portal_challenges.fingerprint_sha256",  # the same, of an installation to be bound
 )
 GRANTS_TO_ANON = ("private.garage_id()", "private.pre_request()", "private.refuse(text,text,text,integer)")
 

@@ -85,7 +85,8 @@ def test_an_unknown_garage_is_answered_alike_and_leaves_nothing(calm: Database) 
 @pytest.mark.req("P5")
 def test_a_sign_in_opens_a_session_with_the_garages_terms(calm: Database) -> None:
     session, token = sign_in(calm, CARLA)
-    assert set(session) == {"session_id", "account_id", "garage_id", "idle_seconds", "expires_at"}
+    terms_of = {"session_id", "account_id", "garage_id", "idle_seconds", "expires_at", "key_thumbprint"}
+    assert set(session) == terms_of
     assert (session["garage_id"], session["idle_seconds"]) == (CARLA.garage_id, 30 * 60)
     terms = "select array[idle_expires_at - created_at, expires_at - created_at]::text"
     terms += " from public.portal_sessions where id = %s"

@@ -1,5 +1,5 @@
 -- Customers' access. Staff see accounts, devices and sessions and can end them; the secrets behind them
--- are open to no role at all.
+-- are open to no role at all. Customers see their own devices and sessions, and end them at the edge.
 
 alter table public.portal_accounts enable row level security;
 alter table public.portal_accounts force row level security;
@@ -32,8 +32,13 @@ create policy tenant_floor on public.portal_devices as restrictive for all to pu
 comment on policy tenant_floor on public.portal_devices is
     'The first lock: no row of another garage, whatever else a policy says';
 grant select (
-    id, garage_id, account_id, label, last_seen_at, revoked_at, created_at
-) on public.portal_devices to authenticated;
+    id, garage_id, account_id, label, key_thumbprint, last_seen_at, revoked_at, created_at
+) on public.portal_devices to authenticated, portal;
+create policy select_customer on public.portal_devices for select to portal
+    using (garage_id = (select private.portal_garage_id())
+        and account_id = (select private.portal_account_id()));
+comment on policy select_customer on public.portal_devices is
+    'A customer, through a live portal session: their own';
 create policy select_member on public.portal_devices for select to authenticated
     using (garage_id = (select private.garage_id_for('portal_accounts.read')));
 comment on policy select_member on public.portal_devices is 'Members with portal_accounts.read';
@@ -59,10 +64,40 @@ create policy select_member on public.portal_sessions for select to authenticate
     using (garage_id = (select private.garage_id_for('portal_accounts.read')));
 comment on policy select_member on public.portal_sessions is 'Members with portal_accounts.read';
 grant update (revoked_at, revoke_reason) on public.portal_sessions to authenticated;
+grant select (
+    id, garage_id, account_id, device_id, refreshed_at, idle_expires_at, expires_at, revoked_at,
+    created_at
+) on public.portal_sessions to portal;
+create policy select_customer on public.portal_sessions for select to portal
+    using (garage_id = (select private.portal_garage_id())
+        and account_id = (select private.portal_account_id()));
+comment on policy select_customer on public.portal_sessions is
+    'A customer, through a live portal session: their own';
 create policy update_member on public.portal_sessions for update to authenticated
     using (garage_id = (select private.garage_id_for('portal_accounts.write')))
     with check (garage_id = (select private.garage_id_for('portal_accounts.write')));
 comment on policy update_member on public.portal_sessions is 'Members with portal_accounts.write';
+
+alter table public.portal_invitations enable row level security;
+alter table public.portal_invitations force row level security;
+revoke all on public.portal_invitations
+    from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('public.portal_invitations');
+call private.audit_table('public.portal_invitations');
+call private.check_table('public.portal_invitations');
+create policy tenant_floor on public.portal_invitations as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on public.portal_invitations is
+    'The first lock: no row of another garage, whatever else a policy says';
+grant select (
+    id, garage_id, customer_id, channel, recipient, invited_by, sent_count, expires_at,
+    accepted_at, revoked_at, created_at
+) on public.portal_invitations to authenticated;
+create policy select_member on public.portal_invitations for select to authenticated
+    using (garage_id = (select private.garage_id_for('portal_accounts.read')));
+comment on policy select_member on public.portal_invitations is
+    'Members with portal_accounts.read';
 
 alter table private.portal_credentials enable row level security;
 alter table private.portal_credentials force row level security;
@@ -122,3 +157,30 @@ alter table private.rate_limits enable row level security;
 alter table private.rate_limits force row level security;
 revoke all on private.rate_limits from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.rate_limits');
+
+alter table private.portal_challenges enable row level security;
+alter table private.portal_challenges force row level security;
+revoke all on private.portal_challenges from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.portal_challenges');
+create policy tenant_floor on private.portal_challenges as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on private.portal_challenges is
+    'The first lock: no row of another garage, whatever else a policy says';
+
+alter table private.portal_mails enable row level security;
+alter table private.portal_mails force row level security;
+revoke all on private.portal_mails from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.portal_mails');
+create policy tenant_floor on private.portal_mails as restrictive for all to public
+    using (garage_id = (select private.garage_id()))
+    with check (garage_id = (select private.garage_id()));
+comment on policy tenant_floor on private.portal_mails is
+    'The first lock: no row of another garage, whatever else a policy says';
+
+alter table private.key_proofs enable row level security;
+alter table private.key_proofs force row level security;
+revoke all on private.key_proofs from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.key_proofs');
+
+grant select on portal.devices, portal.sessions to portal;
