@@ -50,7 +50,7 @@ def test_a_credit_note_mail_says_what_it_corrects_and_asks_for_no_payment(
         "structured_communication": None,
     }
     job = send_job(locale, template="credit_note_issued", context=context, attachment=FILE)
-    mail = render_mail(job, PORTAL)
+    mail = render_mail(job, PORTAL, DMS)
     golden(f"credit_note_issued.{locale}.txt", shown(mail))
     golden(f"credit_note_issued.{locale}.html", mail.html)
     for body in (mail.text, mail.html):
