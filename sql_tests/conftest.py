@@ -93,9 +93,4 @@ def _keep_busy(database: Database, customer: Customer) -> None:
         "  from public.invoice_documents where invoice_id = %s",
         invoice["id"],
     )
-    steps.change(
-        database,
-        "insert into storage.objects (bucket_id, name) select 'work_order_photos', storage_path"
-        "  from public.work_order_photos on conflict do nothing",
-    )
     busy_people.keep_busy(database, customer)

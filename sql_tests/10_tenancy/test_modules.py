@@ -57,6 +57,10 @@ select format('select %s(%s)', p.oid::regproc, (select string_agg(format('null::
  where p.pronamespace = 'public'::regnamespace
    and has_function_privilege('authenticated', p.oid, 'execute')
 """
+PHOTOS = """
+insert into storage.objects (bucket_id, name)
+select 'work_order_photos', storage_path from public.work_order_photos
+"""
 SWITCH = "update public.garage_modules set is_enabled = %s where garage_id = %s and module = %s"
 CHANGED_BY_SWITCHING = ("public.garage_modules", "audit.entries")
 
@@ -82,6 +86,7 @@ class Policy:
 @pytest.fixture(scope="module")
 def connection(busy_database: Database) -> Iterator[Connection]:
     with busy_database.connect() as connection:
+        connection.execute(PHOTOS)
         yield connection
         connection.rollback()
 
