@@ -32,7 +32,8 @@ values (%(garage)s, %(user)s, %(email)s, %(email)s, %(role)s, case when %(is_rev
 """
 # A customer with everything of their own, copied from one of the cast under other ids: 3…0 becomes 3…N.
 DOUBLE = """
-insert into public.{table} select (jsonb_populate_record(t, {changes})).* from public.{table} t where id = %(id)s
+insert into public.{table}
+select (jsonb_populate_record(t, {changes})).* from public.{table} t where id = %(id)s
 """
 END = "update public.{table} set {how} where id = %(id)s"
 PERMISSIONS = """
@@ -194,9 +195,11 @@ def _spoofs() -> Iterator[Caller]:
         Actor("staff without claims", {"role": "authenticated"}),
     ):
         yield nobody(actor, nonce)
-    # The role of the statement and the role of the token are two things: both are looked at.
-    yield replace(nobody(OLGA), name="customers' role with Olga's token", role="portal")
-    yield replace(nobody(CARLA.actor, nonce), name="staff's role with Carla's token", role="authenticated")
+    # The role of the statement and the role of the token are two things: both are looked at. No request
+    # has two; a token alone gives the garage, and nothing of it.
+    olga, carla = replace(nobody(OLGA), garage=NOORD), replace(nobody(CARLA.actor, nonce), garage=NOORD)
+    yield replace(olga, name="customers' role with Olga's token", role="portal")
+    yield replace(carla, name="staff's role with Carla's token", role="authenticated")
 
 
 def _bound(statement: str, values: dict[str, object]) -> str:

@@ -46,7 +46,8 @@ select i.indexrelid::regclass::text as name, i.indrelid::regclass::text as relat
   from pg_index i where i.indisunique order by 2, 1
 """
 FUNCTIONS = """
-select p.oid::regprocedure::text as signature, p.proretset as is_set,
+select p.oid::regprocedure::text as signature, p.provolatile = 'i' as is_pure,
+       p.provolatile = 'v' as is_volatile, p.provariadic <> 0 as is_variadic,
        p.pronamespace::regnamespace::text || '.' || quote_ident(p.proname) as name,
        coalesce(p.proargnames[:p.pronargs], array(select '' from generate_series(1, p.pronargs)))
            as argument_names,
@@ -107,10 +108,12 @@ class Unique:
 
 @dataclass(frozen=True)
 class Function:
-    """A function and the API roles that can both name and execute it."""
+    """A function and the API roles that can both name and execute it; a pure one reads no table."""
 
     signature: str
-    is_set: bool
+    is_pure: bool
+    is_volatile: bool
+    is_variadic: bool
     name: str
     argument_names: list[str]
     argument_types: list[str]

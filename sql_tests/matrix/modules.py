@@ -13,6 +13,7 @@ def run(world: World) -> None:
         closed = frozenset({whole, *(m["module"] for m in modules if m["requires"] == whole)})
         permissions = {permission for permission, needed in world.module_of.items() if needed in closed}
         world.connection.execute("savepoint modules")
+        world.connection.execute("alter table public.garage_modules disable trigger user")
         world.connection.execute(
             "update public.garage_modules set is_enabled = false where module = %s", (whole,)
         )

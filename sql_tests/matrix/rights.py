@@ -95,7 +95,8 @@ CUSTOMER = {
     "portal.profile": Shown("id = {me}"),
     "portal.vehicles": Shown(f"exists ({OWNED} v.id {TODAY})"),
     "portal.odometer_readings": Shown(
-        f"exists ({OWNED} v.vehicle_id and o.valid_from <= v.read_on and coalesce(o.valid_to > v.read_on, true))"
+        f"exists ({OWNED} v.vehicle_id and o.valid_from <= v.read_on"
+        " and coalesce(o.valid_to > v.read_on, true))"
     ),
     "portal.work_orders": Shown(
         "id in (select id from public.work_orders where customer_id = {me}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from devstack.testing import Connection
+from sql_tests.cast import NOORD, OLGA
 from sql_tests.matrix import attempts
 from sql_tests.matrix.attempts import OWNER, Ask, Outcome, Somebody
 from sql_tests.matrix.callers import Caller, everybody
@@ -13,6 +14,18 @@ from sql_tests.matrix.catalogue import Catalogue, ForeignKey, Relation
 from sql_tests.matrix.report import Report
 
 Row = dict[str, object]
+HOMES = """
+select m.garage_id from public.memberships m
+  join auth.sessions s on s.user_id = m.user_id
+ where m.user_id::text = %(claims)s::jsonb ->> 'sub' and m.deactivated_at is null
+   and s.id::text = %(claims)s::jsonb ->> 'session_id'
+"""
+# What the busy garages have not had yet: a credit note, and a delivery that failed.
+CREDITED = """
+select private.issue_invoice((private.credit_invoice(i.id, 'Verkeerd bedrag')).id) from public.invoices i
+ where i.garage_id = %s and i.issued_at is not null order by i.id limit 1
+"""
+FAILED = "update public.communications set status = 'failed' where invoice_id is not null"
 
 
 @dataclass
@@ -24,6 +37,7 @@ class World:
     report: Report = field(default_factory=Report)
     callers: list[Caller] = field(default_factory=list)
     _truth: dict[tuple[str, ...], Counter[str]] = field(default_factory=dict)
+    _untouched: dict[str, str | None] = field(default_factory=dict)
     _samples: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
     @classmethod
@@ -31,7 +45,14 @@ class World:
         """Get a transaction ready: the trying function, the callers that the seeds lack."""
         connection.execute(attempts.SETUP)
         connection.execute("set local search_path = pg_catalog; set constraints all immediate")
-        return cls(connection, callers=everybody(connection))
+        callers = everybody(connection)
+        claims = json.dumps(dict(OLGA.claims))
+        connection.execute("select set_config('request.jwt.claims', %s, true)", (claims,))
+        connection.execute(CREDITED, (NOORD,))
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(FAILED)
+        connection.execute("set local session_replication_role = origin")
+        return cls(connection, callers=callers)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -43,6 +64,17 @@ class World:
         """The module without which a permission opens nothing."""
         rows = self.connection.execute("select * from private.permissions where module is not null")
         return {row["permission"]: row["module"] for row in rows}
+
+    def untouched(self, query: str) -> str | None:
+        """What the owner sees before anything was tried."""
+        if query not in self._untouched:
+            self._untouched[query] = self.owner(Ask(query, is_query=True)).value
+        return self._untouched[query]
+
+    def homes(self, caller: Caller) -> set[str]:
+        """The garages a person works for, whichever of them the token names: `my_garages` says so."""
+        rows = self.connection.execute(HOMES, {"claims": caller.claims})
+        return {str(row["garage_id"]) for row in rows}
 
     @property
     def relations(self) -> list[Relation]:
