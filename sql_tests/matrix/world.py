@@ -54,6 +54,11 @@ class World:
         connection.execute("set local session_replication_role = origin")
         return cls(connection, callers=callers)
 
+    def fresh(self, only: frozenset[str] | None = None) -> "World":
+        """The same rows and callers under a catalogue that may have changed."""
+        shared = (self._truth, self._untouched, self._samples)
+        return World(self.connection, only, Report(), self.callers, *shared)
+
     @cached_property
     def catalogue(self) -> Catalogue:
         """The catalogue as it is now."""
