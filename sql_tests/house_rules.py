@@ -327,6 +327,13 @@ TRIGGERS = (
         ("D7", "D11"),
     ),
     Rule(
+        "no trigger is off",
+        """select o.name, t.tgname from pg_trigger t join ours o on o.oid = t.tgrelid
+            where not t.tgisinternal and t.tgenabled not in ('O', 'A')""",
+        "alter table public.invoices disable trigger _050_require_permission",
+        ("D7", "D11"),
+    ),
+    Rule(
         "triggers carry their firing order",
         """select o.name, t.tgname from pg_trigger t join ours o on o.oid = t.tgrelid
             where not t.tgisinternal and t.tgname !~ '^_[0-9]{3}_[a-z_]+$'""",
