@@ -48,7 +48,7 @@ WORDLESS = """
 select format('%s.%s', c.conrelid::regclass, c.conname) as name
   from pg_constraint c
  where c.connamespace = 'public'::regnamespace
-   and (c.contype in ('c', 'f') or c.contype = 'u' and not exists (
+   and (c.contype in ('c', 'f', 'x') or c.contype = 'u' and not exists (
         select from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey)
             and a.attname = 'id' and not has_column_privilege('authenticated', c.conrelid, 'id', 'insert')))
    and exists (
