@@ -26,7 +26,8 @@ POLICIES = r"""
 with asked as (
     select polrelid::regclass || coalesce('/' || substring(pg_get_expr(polqual, polrelid)
                from 'bucket_id = ''([a-z_]+)'), '') as name, polcmd::text as verb,
-           polroles[1]::regrole::text as role, concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) as rule
+           polroles[1]::regrole::text as role,
+           concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) as rule
       from pg_policy where polpermissive)
 select a.name, a.verb, a.role, coalesce(p.module, substring(a.rule from 'portal_garage_id\(''([a-z_]+)'''),
            case when a.role = 'portal' then 'portal' end) as module

@@ -185,7 +185,8 @@ def test_a_closed_work_order_no_longer_changes(busy_database: Database, status: 
         closed, live = brought_to(connection, status), brought_to(connection, "in_progress")
         for statement in (
             "update public.work_orders set revision = revision + 1, complaint = 'x' where id = %s",
-            "update public.work_order_tasks set revision = revision + 1, is_done = true where work_order_id = %s",
+            "update public.work_order_tasks set revision = revision + 1, is_done = true"
+            " where work_order_id = %s",
             "delete from public.work_order_lines where work_order_id = %s",
             "update public.work_order_lines set revision = revision + 1, quantity = 9"
             " where work_order_id = %s",
@@ -294,7 +295,9 @@ def test_the_work_list_shows_what_is_open_and_how_far_it_is(fresh_database: Data
             expected_ready_at="2026-01-06",
         )
         connection.execute(
-            "update public.work_order_tasks set revision = revision + 1, is_done = true where work_order_id = %s", (order_id,)
+            "update public.work_order_tasks set revision = revision + 1, is_done = true"
+            " where work_order_id = %s",
+            (order_id,),
         )
         brought_to(connection, "cancelled")
         connection.commit()

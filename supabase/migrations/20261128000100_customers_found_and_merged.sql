@@ -68,7 +68,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(one.postal_code = other.postal_code, true)
         and coalesce(extensions.similarity(private.name_key(one.street),
-                private.name_key(other.street)) >= 0.5, true);
+                private.name_key(other.street)) >= 0.4, true);
 $$;
 comment on function private.is_near_address is
     'The same postal code and nearly the same street; what one of the two lacks speaks against nothing';
