@@ -48,12 +48,19 @@ class Database:
         """
         token = {"role": role, **({} if sub is None else {"sub": str(sub)}), **claims}
         with self.connect("authenticator") as connection:
-            connection.execute(
-                "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true),"
-                " set_config('request.headers', %s, true)",
-                (role, json.dumps(token, default=str), json.dumps(dict(headers or {}))),
-            )
+            become(connection, token, headers)
             try:
                 yield connection
             finally:
                 connection.rollback()
+
+
+def become(
+    connection: Connection, claims: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> None:
+    """Be the holder of a token with these claims (role among them) until the transaction ends."""
+    connection.execute(
+        "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true),"
+        " set_config('request.headers', %s, true)",
+        (claims["role"], json.dumps(claims, default=str), json.dumps(dict(headers or {}))),
+    )
