@@ -62,12 +62,12 @@ select format('%s.%s', c.conrelid::regclass, c.conname) as name
  order by 1
 """
 
-# Unique indexes, primary keys among them, that a client may run into; a key with an id of our own making is
-# none. Constraints are asked for above.
+# Unique indexes that a client may run into; a key with an id of our own making is none, and a primary key
+# of the client's own values is what it upserts by. Constraints are asked for above.
 KEYS_WITHOUT_WORDS = """
 select i.indexrelid::regclass::text as name
   from pg_index i join pg_class c on c.oid = i.indrelid
- where c.relnamespace = 'public'::regnamespace and i.indisunique
+ where c.relnamespace = 'public'::regnamespace and i.indisunique and not i.indisprimary
    and exists (
         select from pg_attribute a
          where a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[]) and a.attname <> 'garage_id'
@@ -84,13 +84,15 @@ select i.indexrelid::regclass::text as name
                    and position(convert_to(i.indexrelid::regclass::text, 'UTF8') in t.tgargs) = 1)))
  order by 1
 """
-TAKEN = {
-    "module_listed_already": "insert into public.garage_modules (garage_id, module)"
+SAID_AGAIN = {
+    "a module": "insert into public.garage_modules (garage_id, module)"
     " select garage_id, module from public.garage_modules where garage_id = %s limit 1",
-    "logo_exists": "insert into public.garage_logos (garage_id, sha256, png)"
+    "a logo": "insert into public.garage_logos (garage_id, sha256, png)"
     " select garage_id, sha256, png from public.garage_logos where garage_id = %s limit 1",
-    "opted_out_already": "insert into public.customer_opt_outs (garage_id, customer_id, channel)"
+    "an opt-out": "insert into public.customer_opt_outs (garage_id, customer_id, channel)"
     " select garage_id, customer_id, channel from public.customer_opt_outs where garage_id = %s limit 1",
+}
+TAKEN = {
     "conversation_open_already": "insert into public.conversations (garage_id, customer_id)"
     " select garage_id, customer_id from public.conversations where garage_id = %s"
     " and closed_at is null limit 1",
@@ -189,6 +191,13 @@ def test_every_key_that_a_client_can_run_into_says_that_it_is_taken(busy_databas
     with busy_database.connect() as connection:
         connection.execute("set local search_path = pg_catalog")
         assert [row["name"] for row in connection.execute(KEYS_WITHOUT_WORDS.encode())] == []
+
+
+@pytest.mark.parametrize("what", SAID_AGAIN)
+def test_what_a_client_may_say_again_is_upserted_by_its_key(busy_database: Database, what: str) -> None:
+    statement = f"{SAID_AGAIN[what]} on conflict do nothing"
+    with OLGA.acting(busy_database) as connection:
+        assert connection.execute(statement.encode(), (NOORD,)).rowcount == 0
 
 
 @pytest.mark.parametrize("code", TAKEN)

@@ -69,21 +69,7 @@ end $$;
 comment on function private.tg__refuse_taken is
     'Says in the words of a unique index''s comment ("code: message | hint") what it forbids, to members alone; the index is the argument';
 
-comment on constraint garage_modules_pkey on public.garage_modules is
-    'module_listed_already: This garage has this module in its list already | Switch it on or off there';
-create trigger _260_taken before insert on public.garage_modules for each row
-    when (current_user = 'authenticated')
-    execute function private.tg__refuse_taken('public.garage_modules_pkey');
-comment on constraint garage_logos_pkey on public.garage_logos is
-    'logo_exists: This logo was uploaded already | Use it by its hash';
-create trigger _260_taken before insert on public.garage_logos for each row
-    when (current_user = 'authenticated')
-    execute function private.tg__refuse_taken('public.garage_logos_pkey');
-comment on constraint customer_opt_outs_pkey on public.customer_opt_outs is
-    'opted_out_already: The customer has opted out of this channel already | Nothing to do';
-create trigger _260_taken before insert on public.customer_opt_outs for each row
-    when (current_user = 'authenticated')
-    execute function private.tg__refuse_taken('public.customer_opt_outs_pkey');
+-- Modules, logos and opt-outs have none: their keys are what a client upserts by (on conflict).
 comment on index public.conversations_one_open_idx is
     'conversation_open_already: This customer has an open conversation already | Write in that one';
 create trigger _260_taken before insert or update on public.conversations for each row
