@@ -26,7 +26,8 @@ select concat_ws(' ', rolname, lower(privilege_type), name)
 union all
 select concat_ws(' ', rolname, lower(privilege_type), name,
            '(' || string_agg(a.attname, ', ' order by a.attname) || ')')
-  from ours join pg_attribute a on a.attrelid = ours.oid cross join aclexplode(a.attacl) acl
+  from ours join pg_attribute a on a.attrelid = ours.oid and not a.attisdropped
+ cross join aclexplode(a.attacl) acl
   join api on api.oid = acl.grantee
  group by rolname, privilege_type, name
 """

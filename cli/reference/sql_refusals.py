@@ -35,7 +35,7 @@ def refusals(sql: str) -> Iterator[Refusal]:
 
 
 def constraint_refusals(sql: str) -> Iterator[Refusal]:
-    """Every refusal that a comment of a constraint or index says; the name's ending tells keys from checks."""
+    """Every refusal in a comment of a constraint or index; the name's ending tells keys from checks."""
     for constraint, target, code, message, hint in _COMMENT.findall(sql):
         name = constraint or target
         status = 404 if name.endswith("_fkey") else 409 if _TAKEN.search(name) else DEFAULT_STATUS
