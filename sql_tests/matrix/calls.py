@@ -64,7 +64,8 @@ class Calls:
                 self._closed(caller)
             elif caller.role not in PLATFORM and not self.function.is_pure:
                 self._foreign(caller)
-                told_apart = told_apart or self._tells_own(caller)
+                if self._ids() and caller.garage == NOORD:
+                    told_apart = self._tells_own(caller) or told_apart
         needs_control = self.function.roles and not set(self.function.roles) <= set(PLATFORM)
         if needs_control and self._ids() and not self.function.is_pure and not told_apart:
             self.world.report.empty(VERB, self.function.signature, "one's own is as good as nothing")
@@ -109,8 +110,6 @@ class Calls:
 
     def _tells_own(self, caller: Caller) -> bool:
         """The positive control: with something of one's own it does something else."""
-        if caller.garage != NOORD:
-            return False
         missing = {i: str(uuid4()) for i in self._ids()}
         own = self._own(caller)
         asks = [self.ask(missing)]
@@ -118,6 +117,11 @@ class Calls:
             chosen = {i: ids[(n + i) % len(ids)] for i, ids in own.items() if ids}
             asks.append(self.ask({**missing, **chosen}))
         of_none, *found = self.world.attempt(caller, asks)
+        for outcome in found:
+            self.world.report.tried(VERB)
+            leaked = self._foreign_ids(caller) & set(ID.findall(f"{outcome.value} {outcome.detail}"))
+            if leaked:
+                self._fail(caller, f"of one's own: shows {sorted(leaked)[:3]}")
         return any(_told(outcome, {}) != _told(of_none, {}) for outcome in found)
 
     def ask(self, arguments: dict[int, str]) -> Ask:
@@ -217,7 +221,7 @@ class Calls:
         """Texts that only the other garage has: names, numbers, addresses, plates, paths, tokens."""
         garage = caller.garage or NOORD
         own = {word for row in self._texts(garage, 12) for word in row}
-        foreign = dict.fromkeys(word for row in self._texts(OTHER[garage], 1) for word in row)
+        foreign = dict.fromkeys(word for row in self._texts(OTHER[garage], 3) for word in row)
         return [word for word in foreign if word not in own and turned(word) not in own]
 
     def _texts(self, garage: str, rows: int) -> Iterator[list[str]]:

@@ -20,12 +20,16 @@ select m.garage_id from public.memberships m
  where m.user_id::text = %(claims)s::jsonb ->> 'sub' and m.deactivated_at is null
    and s.id::text = %(claims)s::jsonb ->> 'session_id'
 """
-# What the busy garages have not had yet: a credit note, and a delivery that failed.
+# What the busy garages have not had yet: a credit note, and deliveries that failed.
 CREDITED = """
 select private.issue_invoice((private.credit_invoice(i.id, 'Verkeerd bedrag')).id) from public.invoices i
  where i.garage_id = %s and i.issued_at is not null order by i.id limit 1
 """
-FAILED = "update public.communications set status = 'failed' where invoice_id is not null"
+FAILED = """
+update public.communications set status = 'failed' where invoice_id is not null;
+update public.invoice_documents set status = 'failed';
+update public.push_notifications set status = 'failed'
+"""
 
 
 @dataclass

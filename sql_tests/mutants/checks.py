@@ -10,15 +10,21 @@ from sql_tests.mutants.planting import Mutant, rows
 from sql_tests.mutants.words import conjuncts
 
 CALLED = """
-select p.oid::regprocedure::text as signature, pg_get_functiondef(p.oid) as definition
+select p.oid::regprocedure::text as signature, pg_get_functiondef(p.oid) as definition,
+       p.pronamespace::regnamespace::text || '.' || p.proname as called
   from pg_proc p where p.pronamespace = 'private'::regnamespace and p.prosecdef and p.prokind = 'f'
    and p.prosrc <> '' and (has_function_privilege('authenticated', p.oid, 'execute')
         or has_function_privilege('portal', p.oid, 'execute')) order by 1
 """
+CALLERS = """
+select p.oid::regprocedure::text as signature from pg_proc p where p.prokind = 'f'
+   and p.pronamespace::regnamespace::text in ('public', 'portal', 'private')
+   and pg_get_functiondef(p.oid) ~ '{}[(]'
+"""
 DEFINITION = "select pg_get_functiondef('{}'::regprocedure) as definition"
 ROLE_CHECK = re.compile(r"if claims ->> 'role' is distinct from '\w+' then\s+return null;\s+end if;")
 HANDLER = re.compile(r"exception when others then\s+[^;]+;")
-SCOPED = re.compile(r"garage|auth\.uid|signed_in_user|session")
+SCOPED = re.compile(r"garage")
 
 
 def mutants(connection: Connection) -> list[Mutant]:
@@ -31,7 +37,8 @@ def mutants(connection: Connection) -> list[Mutant]:
         found += _helper(signature, definition)
     for row in ask(CALLED):
         if row["signature"] not in helpers:
-            found += _called(row["signature"], row["definition"])
+            callers = {c["signature"] for c in ask(CALLERS.format(row["called"].replace(".", "[.]")))}
+            found += _called(row["signature"], row["definition"], frozenset({row["signature"], *callers}))
     return found
 
 
@@ -44,7 +51,7 @@ def _helper(signature: str, definition: str) -> Iterator[Mutant]:
             yield Mutant("check in a helper", f"{signature} without {what}", left)
 
 
-def _called(signature: str, definition: str) -> Iterator[Mutant]:
+def _called(signature: str, definition: str, scope: frozenset[str]) -> Iterator[Mutant]:
     for gone, left in conjuncts(definition):
         if SCOPED.search(gone):
-            yield Mutant("check in a call", f"{signature} without {gone}", left)
+            yield Mutant("check in a call", f"{signature} without {gone}", left, scope)

@@ -9,7 +9,7 @@ ENDS = re.compile(
     r"|;|$",
     re.IGNORECASE,
 )
-STARTS = re.compile(r"\b(where|and|on)\s", re.IGNORECASE)
+STARTS = re.compile(r"\b(where|and|on(?! conflict))\s", re.IGNORECASE)
 QUIET = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
 
 
