@@ -164,8 +164,8 @@ def test_owners_can_write_where_a_policy_lets_them(connection: Connection, table
     assert writable == {
         "insert": {
             "conversations", "customer_opt_outs", "customers", "garage_logos", "garage_modules",
-            "invoice_lines", "invoices", "messages", "odometer_readings", "payments",
-            "vehicle_ownerships", "vehicles", "work_order_lines", "work_order_photos",
+            "invoice_lines", "invoices", "message_photos", "messages", "odometer_readings",
+            "payments", "vehicle_ownerships", "vehicles", "work_order_lines", "work_order_photos",
             "work_order_tasks", "work_orders",
         },
         "update": {

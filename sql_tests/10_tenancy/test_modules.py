@@ -14,7 +14,9 @@ from sql_tests.steps import one
 
 pytestmark = pytest.mark.req("D2", "S2")
 
+# The busy garages have files in the bucket of invoices; photos are tried with the work orders.
 FILES = Table("storage.objects", "storage", "objects", "split_part(name, '/', 1)", ["name"], [], [])
+FILES_OF_INVOICES = "storage.objects/invoices"
 MODULES = """
 select m.module, array(select p.module from private.modules p where p.requires = m.module) as parts
   from private.modules m order by 1
@@ -22,7 +24,9 @@ select m.module, array(select p.module from private.modules p where p.requires =
 # Which module each policy for members or customers asks for, by way of its permission or by name.
 POLICIES = r"""
 with asked as (
-    select polrelid::regclass::text as name, polcmd::text as verb, polroles[1]::regrole::text as role,
+    select polrelid::regclass || coalesce('/' || substring(pg_get_expr(polqual, polrelid)
+               from 'bucket_id = ''([a-z_]+)'), '') as name, polcmd::text as verb,
+           polroles[1]::regrole::text as role,
            concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) as rule
       from pg_policy where polpermissive)
 select a.name, a.verb, a.role, coalesce(p.module, substring(a.rule from 'portal_garage_id\(''([a-z_]+)'''),
@@ -140,7 +144,8 @@ def test_a_closed_module_hides_its_tables_and_files_from_staff_and_no_others(
         hidden = closed_tables(policies, module, "authenticated")
         switch(connection, module, False)
         for table in tables:
-            expected = {} if table.name in hidden else before[table.name]
+            name = FILES_OF_INVOICES if table is FILES else table.name
+            expected = {} if name in hidden else before[table.name]
             assert probes.seen(connection, OLGA, table) == expected, (module.name, table.name)
             assert probes.seen(connection, OTTO, table), (module.name, table.name)
         switch(connection, module, True)
