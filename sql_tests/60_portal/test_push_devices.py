@@ -86,15 +86,21 @@ def test_a_device_that_is_signed_out_or_revoked_hears_nothing_any_more(
     )
 
 
-def test_a_device_with_another_live_session_goes_on_hearing(connection: Connection) -> None:
+def test_a_device_with_another_live_session_goes_on_hearing_until_it_signs_out(
+    connection: Connection,
+) -> None:
     another = (
         "insert into public.portal_sessions (garage_id, account_id, device_id, idle_expires_at, expires_at)"
     )
     another += " values (%s, %s, %s, now() + interval '30 minutes', now() + interval '12 hours')"
     connection.execute(another.encode(), (NOORD, CARLA.account_id, CARLA.portal_device_id))
-    end = "update public.portal_sessions set revoked_at = now() where device_id = %s and id = %s"
-    connection.execute(end.encode(), (CARLA.portal_device_id, CARLA.session_id))
+    end = "update public.portal_sessions set revoked_at = now(), revoke_reason = %s where device_id = %s"
+    end += " and id {} %s"
+    values = (CARLA.portal_device_id, CARLA.session_id)
+    connection.execute(end.format("=").encode(), ("garage", *values))
     assert one(connection, LIVE, CARLA.portal_device_id) == 1
+    connection.execute(end.format("<>").encode(), ("logout", *values))
+    assert one(connection, LIVE, CARLA.portal_device_id) == 0
 
 
 def test_a_registration_expires_after_90_days_and_begins_anew(connection: Connection) -> None:

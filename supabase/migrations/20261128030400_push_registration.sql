@@ -41,9 +41,10 @@ as $$
 begin
     if tg_table_name = 'portal_devices' then
         perform private.retire_push_device(new.garage_id, new.id);
-    elsif not exists (select from public.portal_sessions s
-                       where s.garage_id = new.garage_id and s.device_id = new.device_id
-                         and s.revoked_at is null and s.expires_at > now()) then
+    elsif new.revoke_reason = 'logout' or not exists (
+        select from public.portal_sessions s
+         where s.garage_id = new.garage_id and s.device_id = new.device_id and s.revoked_at is null
+           and s.idle_expires_at > now() and s.expires_at > now()) then
         perform private.retire_push_device(new.garage_id, new.device_id);
     end if;
     return null;
