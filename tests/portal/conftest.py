@@ -14,8 +14,9 @@ CARLA = "33333333-0000-4000-8000-000000000001"
 CARLAS_CAR = "44444444-0000-4000-8000-000000000001"
 PDF = b"%PDF-1.7\n% stands for the worker's document\n%%EOF\n"
 STORED = """
-update public.invoice_documents set status = 'stored', byte_size = %s, sha256 = repeat('0', 64), page_count = 1,
-       template_version = 'test', stored_at = now() where invoice_id = %s returning storage_path
+update public.invoice_documents
+   set status = 'stored', byte_size = %s, sha256 = repeat('0', 64), page_count = 1, template_version = 'test',
+       stored_at = now() where invoice_id = %s returning storage_path
 """
 
 
