@@ -34,7 +34,7 @@ def test_a_photo_is_signed_as_the_customer_with_a_grant_of_one_use(
     assert request.headers["authorization"] == bearer["authorization"]
     granted = edge.calls.arguments_of("portal_grant_photo")
     assert granted["grant_sha256"] == sha256_hex(request.headers["x-document-grant"])
-    assert (str(granted["message_id"]), granted["session_id"]) == (MESSAGE, SESSION)
+    assert (str(granted["message_id"]), str(granted["session_id"])) == (MESSAGE, SESSION)
 
 
 @pytest.mark.req("P12", "S3")
