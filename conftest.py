@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devstack import database as databases
-from devstack.config import Settings, free_port
+from devstack.config import ROOT, Settings, free_port
 from devstack.postgres import Cluster
 from devstack.stack import Stack, running
 from devstack.testing import Database, migrated_template
@@ -59,6 +59,16 @@ def database(clone_database: Callable[[], Database]) -> Iterator[Database]:
     copy = clone_database()
     yield copy
     databases.drop_database(copy.cluster, copy.name)
+
+
+@pytest.fixture(scope="session")
+def supabase_cli() -> Path:
+    """Supabase's command line: the packaged program (linux x64), else the one on the PATH."""
+    packaged = ROOT / "node_modules" / "@supabase" / "cli-linux-x64" / "bin" / "supabase"
+    found = packaged if packaged.exists() else shutil.which("supabase")
+    if found is None:
+        pytest.skip("Supabase's command line is packaged for linux x64 only, and none is on the PATH")
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,7 @@ def _keep_busy(database: Database, customer: Customer) -> None:
             "select portal.register_push_token(%s)", (f"ExponentPushToken[phone-{customer.number:010d}]",)
         )
         conversation = steps.one(connection, "select (portal.send_message('Is hij klaar?')).conversation_id")
+        connection.execute("select portal.announce_photo('image/jpeg')")
         connection.commit()
     invoice = steps.issued_invoice(database, staff, customer)
     with staff.acting(database) as connection:

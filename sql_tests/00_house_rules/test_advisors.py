@@ -10,7 +10,6 @@ import pytest
 from devstack.config import ROOT
 from devstack.testing import Database
 
-SUPABASE = ROOT / "node_modules" / ".bin" / "supabase"
 # Nothing of this may leave the machine: whatever it would send goes to a port where nobody listens.
 QUIET = {"DO_NOT_TRACK": "1", "SUPABASE_TELEMETRY_DISABLED": "1", "HTTPS_PROXY": "http://127.0.0.1:9"}
 CARELESS = """
@@ -20,9 +19,9 @@ create function public.careless() returns int language sql as 'select 1';
 """
 
 
-def advice(database: Database, home: Path) -> list[str]:
+def advice(supabase: Path, database: Database, home: Path) -> list[str]:
     """The names of everything from a warning upwards."""
-    command = [str(SUPABASE), "db", "advisors", f"--remote={database.conninfo()}", "--level", "warn"]
+    command = [str(supabase), "db", "advisors", f"--remote={database.conninfo()}", "--level", "warn"]
     done = subprocess.run(
         [*command, "--output-format", "json", "--agent", "no"],
         env={"PATH": os.environ["PATH"], "HOME": str(home), **QUIET},
@@ -45,11 +44,14 @@ def _names(found: object) -> list[object]:
 
 
 @pytest.mark.req("D1", "S2")
-def test_the_advisors_see_no_error_and_no_warning(busy_database: Database, tmp_path: Path) -> None:
-    assert advice(busy_database, tmp_path) == []
+def test_the_advisors_see_no_error_and_no_warning(
+    supabase_cli: Path, busy_database: Database, tmp_path: Path
+) -> None:
+    assert advice(supabase_cli, busy_database, tmp_path) == []
 
 
-def test_the_advisors_would_say_so(fresh_database: Database, tmp_path: Path) -> None:
+def test_the_advisors_would_say_so(supabase_cli: Path, fresh_database: Database, tmp_path: Path) -> None:
     with fresh_database.connect() as connection:
         connection.execute(CARELESS)
-    assert {"rls_disabled_in_public", "function_search_path_mutable"} <= set(advice(fresh_database, tmp_path))
+    found = set(advice(supabase_cli, fresh_database, tmp_path))
+    assert {"rls_disabled_in_public", "function_search_path_mutable"} <= found
