@@ -29,7 +29,7 @@ FAILED = """
 update public.communications set status = 'failed' where invoice_id is not null;
 update public.invoice_documents set status = 'failed';
 update public.push_notifications set status = 'failed';
-update public.customers set vat_number = 'BE0403170701' where full_name like 'Carla %'
+update public.customers set vat_number = 'BE0428759497' where full_name like 'Carla %'
 """
 
 
