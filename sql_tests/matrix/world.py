@@ -28,7 +28,8 @@ select private.issue_invoice((private.credit_invoice(i.id, 'Verkeerd bedrag')).i
 FAILED = """
 update public.communications set status = 'failed' where invoice_id is not null;
 update public.invoice_documents set status = 'failed';
-update public.push_notifications set status = 'failed'
+update public.push_notifications set status = 'failed';
+update public.customers set vat_number = 'BE0428759497' where full_name like 'Carla %'
 """
 
 

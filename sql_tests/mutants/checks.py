@@ -43,8 +43,8 @@ def mutants(connection: Connection) -> list[Mutant]:
 
 
 def _helper(signature: str, definition: str) -> Iterator[Mutant]:
-    for gone, left in conjuncts(definition):
-        yield Mutant("check in a helper", f"{signature} without {gone}", left)
+    for n, (gone, left) in enumerate(conjuncts(definition), start=1):
+        yield Mutant("check in a helper", f"{signature} without {n}: {gone}", left)
     for what, pattern in (("its role check", ROLE_CHECK), ("its handler", HANDLER)):
         if pattern.search(definition):
             left = pattern.sub("", definition, count=1)
@@ -52,6 +52,6 @@ def _helper(signature: str, definition: str) -> Iterator[Mutant]:
 
 
 def _called(signature: str, definition: str, scope: frozenset[str]) -> Iterator[Mutant]:
-    for gone, left in conjuncts(definition):
+    for n, (gone, left) in enumerate(conjuncts(definition), start=1):
         if SCOPED.search(gone):
-            yield Mutant("check in a call", f"{signature} without {gone}", left, scope)
+            yield Mutant("check in a call", f"{signature} without {n}: {gone}", left, scope)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from devstack.testing import Connection
 from sql_tests.mutants.planting import OURS, RELATIONS, Mutant, rows, scopes
 
-ROLES = ("anon", "authenticated", "portal", "service_role", "worker", "edge")
 SCHEMAS = """
-select r as role, n.nspname::text as schema from unnest(array['anon', 'authenticated', 'portal', 'service_role',
-       'worker', 'edge']) r cross join pg_namespace n
+select r as role, n.nspname::text as schema from pg_namespace n
+  cross join unnest(array['anon', 'authenticated', 'portal', 'service_role', 'worker', 'edge']) r
  where n.nspname in ('public', 'portal', 'private', 'audit', 'pgmq', 'vault')
    and not has_schema_privilege(r, n.oid, 'usage') order by 1, 2
 """
@@ -36,7 +35,7 @@ select p.oid::regprocedure::text as signature, p.pronamespace::regnamespace::tex
    and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
    and not has_function_privilege(r, p.oid, 'execute') order by 1, 3
 """
-CALLS = f"""
+CALLS = """
 select p.oid::regprocedure::text as signature from pg_proc p where not p.prosecdef and p.prokind = 'f'
    and p.pronamespace::regnamespace::text in ('public', 'portal') order by 1
 """

@@ -1,6 +1,6 @@
 """What a mutant is, and all kinds of them that a database can have."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from devstack.testing import Connection
@@ -37,11 +37,12 @@ select c.oid::regclass::text as name, c.relkind::text as kind, exists (select fr
            where a.attrelid = c.oid and a.attname = 'garage_id') or c.relname = 'garages' as is_tenant
   from pg_class c where c.relnamespace::regnamespace::text in {OURS} and c.relkind in ('r', 'v') order by 1
 """
-VIEWS = f"""
+VIEWS = """
 with recursive uses as (
     select distinct d.refobjid::regclass::text as below, r.ev_class::regclass::text as view
       from pg_depend d join pg_rewrite r on r.oid = d.objid
-     where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class
+     where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
+       and d.refobjid <> r.ev_class
 ), deep as (
     select * from uses union select u.below, d.view from uses u join deep d on d.below = u.view
 )
@@ -65,8 +66,3 @@ def everything(connection: Connection) -> list[Mutant]:
     for part in (policies, doors, keys, checks):
         found += part.mutants(connection)
     return found
-
-
-def listed(values: Iterator[str]) -> str:
-    """Names as SQL."""
-    return ", ".join(f"'{value}'" for value in values)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 # A condition ends where one of these begins, at its own depth of brackets.
 ENDS = re.compile(
-    r"(and|or|then|group by|order by|limit|union|loop|returning|for update|on conflict|left join|join|where)\b"
-    r"|;|$",
+    r"(and|or|then|group by|order by|limit|union|loop|returning|for update|on conflict|left join|join"
+    r"|where)\b|;|$",
     re.IGNORECASE,
 )
 STARTS = re.compile(r"\b(where|and|on(?! conflict))\s", re.IGNORECASE)
