@@ -1,18 +1,29 @@
 """TypeScript's types of the portal, by `supabase gen types`, are as the database is."""
 
 import os
+import shutil
 import subprocess
+
+import pytest
 
 from devstack.config import ROOT
 
 TYPES = ROOT / "portal_contract" / "database.types.ts"
-TOOL = ROOT / "node_modules" / ".bin" / "supabase"
+PACKAGED = ROOT / "node_modules" / "@supabase" / "cli-linux-x64" / "bin" / "supabase"
+
+
+def supabase() -> str:
+    """The Supabase CLI: packaged for Linux on x64 (glibc), elsewhere the one on the PATH, if any."""
+    found = str(PACKAGED) if PACKAGED.exists() else shutil.which("supabase")
+    if found is None:
+        pytest.skip("NOT TESTED: TypeScript's types; no Supabase CLI in node_modules or on the PATH")
+    return found
 
 
 def generated(db_url: str) -> str:
     """What the Supabase CLI writes, indented by its braces: it leaves that to a formatter."""
     done = subprocess.run(
-        [str(TOOL), "gen", "types", "--lang", "typescript", "--db-url", db_url, "--schema", "portal"],
+        [supabase(), "gen", "types", "--lang", "typescript", "--db-url", db_url, "--schema", "portal"],
         env={**os.environ, "DO_NOT_TRACK": "1", "SUPABASE_TELEMETRY_DISABLED": "1"},
         capture_output=True,
         text=True,
