@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { ok, signedIn, staff } from "./people.mjs";
 
 const CARLAS_DEVICE = "66666666-0000-4000-8000-000000000001";
 let olga;
 before(async () => (olga = await staff("olga@garage-noord.test")));
-after(() => olga.removeAllChannels());
 
 async function registered() {
   const columns = "platform, shows_details, retired_at";

@@ -41,7 +41,7 @@ export class PortalSession {
   async signOut() {
     const refresh_token = this.#tokens?.refresh_token;
     this.#tokens = null;
-    await this.client.removeAllChannels();
+    if (this.client.realtime.isConnected()) await this.client.removeAllChannels();
     if (refresh_token) await this.#ask("logout", { refresh_token });
   }
 
