@@ -1,4 +1,4 @@
-"""Who may do what with which schema, relation and column, and which triggers stand: one line each.
+"""Who may do what with which schema, relation and column, and which changes are published: one line each.
 
 Frozen in `00_house_rules/grants.txt`: a change there is a change of what somebody may do, to be looked at.
 """
@@ -30,6 +30,9 @@ select concat_ws(' ', rolname, lower(privilege_type), name,
  cross join aclexplode(a.attacl) acl
   join api on api.oid = acl.grantee
  group by rolname, privilege_type, name
+union all
+select concat_ws(' ', pubname, 'publishes', format('%I.%I', schemaname, tablename))
+  from pg_publication_tables
 """
 
 

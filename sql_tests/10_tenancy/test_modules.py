@@ -60,6 +60,7 @@ select format('select %s(%s)', p.oid::regproc, (select string_agg(format('null::
 PHOTOS = """
 insert into storage.objects (bucket_id, name)
 select 'work_order_photos', storage_path from public.work_order_photos
+union all select 'message_photos', storage_path from public.message_photos
 """
 SWITCH = "update public.garage_modules set is_enabled = %s where garage_id = %s and module = %s"
 CHANGED_BY_SWITCHING = ("public.garage_modules", "audit.entries")

@@ -29,7 +29,7 @@ VALUES = {
     "email": "nina@example.test", "plate": "1-ZZZ-999", "module": "invoicing", "body": "Dag", "text": "Reden",
     "date": "2026-01-02", "integer": "10", "numeric": "1", "text[]": "{een}",
     "public.member_role": "mechanic", "jsonb": "{}", "bigint": "1", "boolean": "true",
-    "from_date": "2026-01-01", "query": "Niemand",
+    "from_date": "2026-01-01", "query": "Niemand", "sender": "garage", "platform": "ios",
 }  # fmt: skip
 
 

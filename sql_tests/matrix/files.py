@@ -20,7 +20,15 @@ LOOK_ALIKES = tuple(
 )  # fmt: skip
 OWN = ("{}/matrix.bin", "{}/a/b/c.bin", "{}/", "{}//", "{}")
 STORE = "insert into storage.objects (bucket_id, name) values ({bucket}, {name})"
-PATHS = "select garage_id::text as garage, storage_path as path from public.work_order_photos"
+# Where files are to be put, and the customer whose file it is to be; the others are the garage's to put.
+PATHS = {
+    "work_order_photos": "select garage_id::text as garage, storage_path as path, null as customer"
+    " from public.work_order_photos",
+    "message_photos": "select p.garage_id::text as garage, p.storage_path as path,"
+    " case p.sender when 'customer' then c.customer_id::text end as customer"
+    " from public.message_photos p join public.conversations c on c.id = p.conversation_id"
+    " where c.closed_at is null",
+}
 SEE = "select jsonb_agg(name order by name) from storage.objects where bucket_id = {bucket}"
 ALL = "select md5(string_agg(concat(bucket_id, name), '|' order by bucket_id, name)) from storage.objects"
 
@@ -32,14 +40,13 @@ def run(world: World) -> None:
     world.connection.execute("savepoint files")
     world.connection.execute("select set_config('storage.allow_delete_query', 'true', true)")
     buckets = [row["id"] for row in world.connection.execute("select id from storage.buckets order by id")]
-    photos = world.connection.execute(PATHS).fetchall()
     for bucket in buckets:
         names = [*LOOK_ALIKES, *(own.format(garage) for own in OWN for garage in (NOORD, ZUID))]
         for name in names:
             statement = STORE.format(bucket=literal(bucket), name=literal(name))
             world.connection.execute(statement.encode())
     for bucket in buckets:
-        Bucket(world, bucket, [(row["garage"], row["path"]) for row in photos]).run()
+        Bucket(world, bucket).run()
     _buckets_themselves(world)
     world.connection.execute("rollback to savepoint files")
 
@@ -47,8 +54,13 @@ def run(world: World) -> None:
 class Bucket:
     """One bucket: who may do what with which path in it."""
 
-    def __init__(self, world: World, bucket: str, photos: list[tuple[str, str]]) -> None:
-        self.world, self.bucket, self.photos = world, bucket, photos
+    def __init__(self, world: World, bucket: str) -> None:
+        self.world, self.bucket = world, bucket
+        announced = {
+            name: world.connection.execute(query.encode()).fetchall() for name, query in PATHS.items()
+        }
+        self.announced = [place for places in announced.values() for place in places]
+        self.places = {place["path"]: place["customer"] for place in announced.get(bucket, [])}
         self.rights = BUCKETS.get(bucket, Rights())
         self.quoted = literal(bucket)
         self.before = self._value(Ask(ALL, is_query=True))
@@ -80,8 +92,8 @@ class Bucket:
             self._fail(caller, "read", f"{sorted(seen ^ expected)[:4]}", strange)
 
     def _inserts(self, caller: Caller) -> None:
-        """New files: where a row of one's garage says that a photo belongs, and nowhere else."""
-        fresh = [(garage, path) for garage, path in self.photos if path not in self.names]
+        """New files: where a row of one's own side says that a photo belongs, and nowhere else."""
+        fresh = [(p["garage"], p["path"]) for p in self.announced if p["path"] not in self.names]
         fresh += [(garage, f"{garage}/new.bin") for garage in (NOORD, ZUID)]
         fresh += [("", f"{name}-new") for name in LOOK_ALIKES]
         asks = [Ask(STORE.format(bucket=self.quoted, name=literal(path))) for _, path in fresh]
@@ -90,9 +102,8 @@ class Bucket:
             fresh, self.world.attempt(caller, asks), controls, strict=True
         ):
             self.world.report.tried("storage path")
-            is_photo = self.bucket == "work_order_photos" and path in [p for _, p in self.photos]
             allowed = caller.role == "service_role" or (
-                self._may(caller, "insert") and is_photo and garage == caller.garage
+                path in self.places and garage == caller.garage and self._puts(caller, self.places[path])
             )
             if found.is_done != allowed or not (found.is_done or found.is_denied):
                 self._fail(caller, f"insert {path}", found, garage != caller.garage)
@@ -126,6 +137,9 @@ class Bucket:
     def _may(self, caller: Caller, verb: str) -> bool:
         permission = getattr(self.rights, verb)
         return caller.role == "authenticated" and permission in caller.permissions
+
+    def _puts(self, caller: Caller, customer: str | None) -> bool:
+        return caller.customer == customer if customer else self._may(caller, "insert")
 
     def _fail(self, caller: Caller, verb: str, found: object, crosses: bool) -> None:
         self.world.report.fail(f"storage path, {verb}", self.bucket, caller.name, found, crosses)

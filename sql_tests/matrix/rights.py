@@ -84,11 +84,13 @@ STAFF = {
     "public.portal_sessions": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.conversations": Rights(TALK, "conversations.write", "conversations.write"),
     "public.messages": Rights(TALK, "conversations.write"),
+    "public.message_photos": Rights(TALK, "conversations.write"),
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),
 }
 OWNED = "select from public.vehicle_ownerships o where o.customer_id = {me} and o.vehicle_id = "
 TODAY = " and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)"
+SPOKEN = "conversation_id in (select id from public.conversations where customer_id = {me})"
 ISSUED = "(select id from public.invoices where customer_id = {me} and issued_at is not null)"
 CUSTOMER = {
     "portal.garage": Shown("true"),
@@ -109,8 +111,11 @@ CUSTOMER = {
     "portal.conversations": Shown(
         "id in (select id from public.conversations where customer_id = {me})", "conversations"
     ),
-    "portal.messages": Shown(
-        "conversation_id in (select id from public.conversations where customer_id = {me})", "conversations"
+    "portal.messages": Shown(SPOKEN, "conversations"),
+    "portal.message_photos": Shown(SPOKEN, "conversations"),
+    "portal.documents": Shown(
+        f"invoice_id in {ISSUED} and id in (select id from public.invoice_documents where status = 'stored')",
+        "pdf_storage",
     ),
 }
 # The workers' doorbell, which holds no data: their key hears it.
@@ -118,5 +123,6 @@ SERVICE = ("private.wakeups",)
 BUCKETS = {
     "invoices": Rights("documents.read"),
     "work_order_photos": Rights(WORK, "work_orders.write", delete="work_orders.write"),
+    "message_photos": Rights(TALK, "conversations.write"),
 }
 CHANNELS = {"conversations": TALK}

@@ -20,14 +20,24 @@ select m.garage_id from public.memberships m
  where m.user_id::text = %(claims)s::jsonb ->> 'sub' and m.deactivated_at is null
    and s.id::text = %(claims)s::jsonb ->> 'session_id'
 """
-# What the busy garages have not had yet: a credit note, and deliveries that failed.
+# What the busy garages have not had yet: a credit note, deliveries that failed, photos on file.
 CREDITED = """
 select private.issue_invoice((private.credit_invoice(i.id, 'Verkeerd bedrag')).id) from public.invoices i
  where i.garage_id = %s and i.issued_at is not null order by i.id limit 1
 """
 FAILED = """
 update public.communications set status = 'failed' where invoice_id is not null;
-update public.invoice_documents set status = 'failed';
+insert into public.invoice_documents (garage_id, invoice_id, version, status)
+select garage_id, invoice_id, 0, 'failed' from public.invoice_documents where status = 'stored';
+update public.message_photos set created_at = now();
+insert into public.message_photos (garage_id, conversation_id, content_type)
+select garage_id, id, 'image/png' from public.conversations;
+with ready as (
+    insert into public.message_photos (garage_id, conversation_id, content_type)
+    select distinct on (garage_id) garage_id, id, 'image/webp' from public.conversations
+     order by garage_id, created_at
+    returning storage_path)
+insert into storage.objects (bucket_id, name) select 'message_photos', storage_path from ready;
 update public.push_notifications set status = 'failed';
 update public.customers set vat_number = 'BE0428759497' where full_name like 'Carla %'
 """

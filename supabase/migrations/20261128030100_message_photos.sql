@@ -117,7 +117,7 @@ create trigger _050_require_permission before insert on public.message_photos
 create trigger _200_validate before insert on public.message_photos
     for each row execute function private.tg_message_photos__validate();
 
-create function private.is_message_photo_path(name text)
+create function private.is_message_photo_path(name text, side text)
 returns boolean
 language plpgsql
 stable
@@ -130,13 +130,14 @@ begin
           join public.conversations c
             on c.garage_id = p.garage_id and c.id = p.conversation_id and c.closed_at is null
          where p.storage_path = name and p.created_at > now() - interval '15 minutes'
-           and case p.sender
+           and p.sender = side
+           and case side
                when 'garage' then p.garage_id = private.garage_id_for('conversations.write')
                else p.garage_id = private.portal_garage_id('conversations')
                    and c.customer_id = private.portal_customer_id() end);
 end $$;
 comment on function private.is_message_photo_path is
-    'Is this the path of a photo that the caller''s side announced a moment ago? Never raises';
+    'Is this the path of a photo that the caller announced a moment ago, for this side? Never raises';
 grant execute on function private.is_message_photo_path to authenticated, portal;
 
 -- A link to a photo is asked for and given as a link to a document is.

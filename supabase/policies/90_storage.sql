@@ -40,9 +40,9 @@ create policy select_message_photo on storage.objects for select to authenticate
         and split_part(name, '/', 1) = (select private.garage_id_for('conversations.read'))::text);
 drop policy if exists insert_message_photo on storage.objects;
 create policy insert_message_photo on storage.objects for insert to authenticated
-    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name)
+    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name, 'garage')
         and coalesce(storage.operation(), '') !~ 'object[.]sign');
 drop policy if exists insert_message_photo_customer on storage.objects;
 create policy insert_message_photo_customer on storage.objects for insert to portal
-    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name)
+    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name, 'customer')
         and coalesce(storage.operation(), '') !~ 'object[.]sign');

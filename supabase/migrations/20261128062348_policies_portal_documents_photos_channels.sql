@@ -1,4 +1,4 @@
--- portal documents, photos, channels
+-- portal: documents, photos, channels
 -- Compiled from supabase/policies: edit those and compile again, never this text.
 set local lock_timeout = '5s';
 
@@ -206,7 +206,7 @@ create policy select_customer on realtime.messages for select to portal
             (select private.portal_customer_id())));
 -- <<<
 
--- >>> policies/90_storage.sql sha256:5fa5a9797d62eec8b7055c977c90ad8ad360089ee06ef2d7f00d6055c399b386
+-- >>> policies/90_storage.sql sha256:6d0cce48dd8f0a4f18afc4114ba0bd0875c492abb4417806ad87eef168a4cc90
 -- Files: a path begins with the garage's id, compared as text, since a cast would let one odd file name
 -- break every query. Workers store with the service key, which passes by policies.
 
@@ -249,10 +249,10 @@ create policy select_message_photo on storage.objects for select to authenticate
         and split_part(name, '/', 1) = (select private.garage_id_for('conversations.read'))::text);
 drop policy if exists insert_message_photo on storage.objects;
 create policy insert_message_photo on storage.objects for insert to authenticated
-    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name)
+    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name, 'garage')
         and coalesce(storage.operation(), '') !~ 'object[.]sign');
 drop policy if exists insert_message_photo_customer on storage.objects;
 create policy insert_message_photo_customer on storage.objects for insert to portal
-    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name)
+    with check (bucket_id = 'message_photos' and private.is_message_photo_path(name, 'customer')
         and coalesce(storage.operation(), '') !~ 'object[.]sign');
 -- <<<
