@@ -1,12 +1,13 @@
 """`autexor demo`: the main job, end to end, with the real clients, told step by step.
 
-A garage issues an invoice, workers render and send it, its customer reads it on the portal, nobody else
-can, and the whole story can be traced. Every claim is checked; one that does not hold fails the demo.
+A car comes in and is worked on, its garage issues an invoice, workers render and send it, its customer
+reads it on the portal, nobody else can, and the whole story can be traced. Every claim is checked; one that
+does not hold fails the demo.
 """
 
 from cli.client import sign_in
-from cli.commands.demo import billing, conversation, deliveries, denials, paperwork, portal, story
-from cli.commands.demo.cast import CARLA, OLGA, OTTO, RITA, STAFF_PASSWORD
+from cli.commands.demo import billing, check_in, conversation, deliveries, denials, paperwork, portal, story
+from cli.commands.demo.cast import CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack, ensure_up
 from cli.errors import CommandFailed, explain
@@ -48,10 +49,11 @@ def demo(as_json: JsonFlag = False) -> None:
 
 
 def _perform(stack: LocalStack, facts: Facts) -> None:
-    rita, otto, olga = (
-        sign_in(stack.api_url, stack.anon_key, email, STAFF_PASSWORD) for email in (RITA, OTTO, OLGA)
+    rita, marc, otto, olga = (
+        sign_in(stack.api_url, stack.anon_key, email, STAFF_PASSWORD) for email in (RITA, MARC, OTTO, OLGA)
     )
-    invoice = billing.draft_and_issue(rita, facts)
+    order = check_in.work_on_the_car(rita, marc, otto, facts)
+    invoice = billing.draft_and_issue(rita, marc, order, facts)
     document = deliveries.follow_document(rita, invoice, facts)
     deliveries.follow_messages(rita, stack, invoice, facts)
     carla = portal.visit(stack, rita, otto, invoice, facts)
