@@ -7,7 +7,7 @@ PYTHON ?= python3
 AUTEXOR := .venv/bin/autexor
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check up down reset lock clean
+.PHONY: help setup demo test mutants soak check up down reset lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -19,6 +19,9 @@ demo: setup ## Perform the main job, end to end, step by step
 
 test: setup ## Run every test
 	@.venv/bin/python -m pytest
+
+mutants: setup ## Open one thing at a time in a copy of the database, and see that the tests notice
+	@.venv/bin/python -m sql_tests.mutants
 
 soak: setup ## Run 500 sockets and 100 changes a second for a minute, and count what is lost
 	@.venv/bin/python -m benchmarks.soak

@@ -6,20 +6,13 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from devstack import database as databases
-from devstack.config import Settings, free_port
+from devstack.config import ROOT, Settings, free_port
 from devstack.postgres import Cluster
 from devstack.stack import Stack, running
-from devstack.testing import Database
-
-TEMPLATE = "autexor_template"
-SIGN_EVERYBODY_IN = """
-insert into auth.sessions (id, user_id, created_at, updated_at)
-select ('2b222222' || substr(id::text, 9))::uuid, id, now(), now() from auth.users
-"""
+from devstack.testing import Database, migrated_template
 
 
 @pytest.fixture(scope="session")
@@ -44,15 +37,7 @@ def postgres(scratch: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def template_database(postgres: Cluster) -> str:
     """A database with the platform, all migrations and seeds, its staff signed in; nobody connects to it."""
-    databases.create_database(postgres, TEMPLATE)
-    databases.bootstrap(postgres, TEMPLATE)
-    owner = postgres.conninfo("postgres", TEMPLATE)
-    databases.apply_migrations(owner)
-    databases.apply_seeds(owner)
-    databases.set_service_passwords(postgres)
-    with psycopg.connect(owner) as connection:
-        connection.execute(SIGN_EVERYBODY_IN)
-    return TEMPLATE
+    return migrated_template(postgres)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +59,16 @@ def database(clone_database: Callable[[], Database]) -> Iterator[Database]:
     copy = clone_database()
     yield copy
     databases.drop_database(copy.cluster, copy.name)
+
+
+@pytest.fixture(scope="session")
+def supabase_cli() -> Path:
+    """Supabase's command line: the packaged program (linux x64), else the one on the PATH."""
+    packaged = ROOT / "node_modules" / "@supabase" / "cli-linux-x64" / "bin" / "supabase"
+    found = packaged if packaged.exists() else shutil.which("supabase")
+    if found is None:
+        pytest.skip("Supabase's command line is packaged for linux x64 only, and none is on the PATH")
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

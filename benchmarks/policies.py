@@ -1,6 +1,6 @@
 """What row-level security costs on a million invoices: the same query by hand and through the policies.
 
-    .venv/bin/python benchmarks/policies.py [--invoices 1000000]
+    .venv/bin/python -m benchmarks.policies [--invoices 1000000]
 
 Prints, per query, the median execution time of both and their ratio, and whether the plan walks an
 index. Times come from EXPLAIN ANALYZE in one session, the two variants taking turns.
@@ -8,16 +8,11 @@ index. Times come from EXPLAIN ANALYZE in one session, the two variants taking t
 
 import argparse
 import json
-import shutil
 import statistics
-import tempfile
-from pathlib import Path
 
 import psycopg
 
-from devstack import database as databases
-from devstack.config import free_port
-from devstack.postgres import Cluster
+from benchmarks.database import throw_away
 from devstack.testing import Connection, Database
 
 GARAGES = 500
@@ -80,16 +75,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--invoices", type=int, default=1_000_000)
     invoices = parser.parse_args().invoices
-    directory = Path(tempfile.mkdtemp(prefix="autexor-bench-"))
-    directory.chmod(0o755)
-    cluster = Cluster.at(directory / "postgres", free_port(), directory / "postgres.log")
-    cluster.init()
-    process = cluster.start()
-    try:
-        run(Database(cluster, "postgres"), invoices)
-    finally:
-        cluster.stop(process)
-        shutil.rmtree(directory, ignore_errors=True)
+    with throw_away() as database:
+        run(database, invoices)
 
 
 def run(database: Database, invoices: int) -> None:
@@ -104,9 +91,6 @@ def run(database: Database, invoices: int) -> None:
 
 
 def fill(database: Database, invoices: int) -> None:
-    databases.bootstrap(database.cluster)
-    databases.apply_migrations(database.conninfo())
-    databases.apply_seeds(database.conninfo())
     per_customer = invoices // (GARAGES * 100)
     with psycopg.connect(database.conninfo("supabase_admin"), autocommit=True) as admin:
         with admin.transaction():

@@ -56,4 +56,7 @@ def _ask_password(email: str) -> str:
             "there is no terminal to ask for it",
             "Export it for this one command",
         )
-    return str(typer.prompt(f"Password of {email}", hide_input=True, err=True))
+    try:
+        return str(typer.prompt(f"Password of {email}", hide_input=True, err=True))
+    except typer.Abort:  # what Ctrl-C becomes in a prompt
+        raise typer.Exit(130) from None

@@ -10,7 +10,10 @@ from typer.main import get_command, get_group
 
 from cli.errors import explain, report
 
-COMMANDS = ("demo", "stack", "invoices", "deliveries", "worker", "policies", "docs")
+COMMANDS = (
+    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "audit"),
+    *("worker", "policies", "docs"),
+)
 
 
 class _Commands(TyperGroup):
@@ -39,7 +42,7 @@ def _load(noun: str) -> Any:
 app = typer.Typer(
     name="autexor",
     cls=_Commands,
-    help="Run and look after Autexor: local stack, workers, invoices, deliveries, access policies.",
+    help="Run and look after Autexor: local stack, a garage and its people, deliveries, access policies.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from devstack import auth, keys, realtime, sandbox, storage
+from devstack import auth, keys, realtime, reference_portal, sandbox, storage
 from devstack.api_keys import ApiKeys
 from devstack.config import CONFIG_FILE, HOST, GatewayConfig, Settings, State, access_token_hook, conninfo
 from devstack.proxy import forward
@@ -66,6 +66,7 @@ def create_app(config: GatewayConfig) -> Starlette:
             Route("/rest/v1/{path:path}", proxies.rest, methods=METHODS),
             Route("/functions/v1/{path:path}", proxies.functions, methods=METHODS),
             *(Mount(path, app=part) for path, part in parts.items()),
+            Mount("/portal", app=reference_portal.create_app(config)),
             Mount("/", app=inbox),
         ],
         middleware=[cors, Middleware(ApiKeys, keys=config.keys)],

@@ -34,12 +34,17 @@ def busy_database(clone_database: Callable[[], Database]) -> Iterator[Database]:
     Shared by all tests, which therefore only read it or roll back.
     """
     copy = clone_database()
-    for garage_id, membership_id in ((NOORD, RITA_MEMBERSHIP), (ZUID, OTTO_MEMBERSHIP)):
-        steps.change(copy, OVERRIDE, garage_id, membership_id)
-    for customer in CUSTOMERS:
-        _keep_busy(copy, customer)
+    make_busy(copy)
     yield copy
     databases.drop_database(copy.cluster, copy.name)
+
+
+def make_busy(database: Database) -> None:
+    """Put both garages to work."""
+    for garage_id, membership_id in ((NOORD, RITA_MEMBERSHIP), (ZUID, OTTO_MEMBERSHIP)):
+        steps.change(database, OVERRIDE, garage_id, membership_id)
+    for customer in CUSTOMERS:
+        _keep_busy(database, customer)
 
 
 def _keep_busy(database: Database, customer: Customer) -> None:
@@ -59,6 +64,7 @@ def _keep_busy(database: Database, customer: Customer) -> None:
             "select portal.register_push_token(%s)", (f"ExponentPushToken[phone-{customer.number:010d}]",)
         )
         conversation = steps.one(connection, "select (portal.send_message('Is hij klaar?')).conversation_id")
+        connection.execute("select portal.announce_photo('image/jpeg')")
         connection.commit()
     invoice = steps.issued_invoice(database, staff, customer)
     with staff.acting(database) as connection:

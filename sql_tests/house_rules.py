@@ -21,6 +21,16 @@ NOT_BIOMETRIC = (
     "public.portal_devices.fingerprint_sha256",  # hash of an app installation's properties
     "private.portal_challenges.fingerprint_sha256",  # the same, of an installation to be bound
 )
+# Columns that name a person or a row and have no key, and why.
+NOT_KEYS = (
+    "audit.entries.garage_id",  # history outlives what it tells of
+    "audit.access_entries.subject_id",
+    "audit.access_entries.session_id",
+    "public.invoices.issued_by",  # people of Supabase Auth, who may be gone when the paper still is there
+    "public.messages.author_user_id",
+    "public.payments.recorded_by",
+    "public.work_order_photos.taken_by",
+)
 GRANTS_TO_ANON = ("private.garage_id()", "private.pre_request()", "private.refuse(text,text,text,integer)")
 
 API_ROLES = "('anon', 'authenticated', 'portal', 'service_role')"
@@ -127,6 +137,21 @@ TABLES = (
                  where a.attname = child.tenant_column and b.attname = parent.tenant_column)""",
         "alter table public.messages add constraint loose foreign key (conversation_id)"
         " references public.conversations (id)",
+    ),
+    Rule(
+        "what points at a row has a foreign key",
+        f"""select o.name || '.' || a.attname from tenant o join pg_attribute a on a.attrelid = o.oid
+            where a.attnum > 0 and (a.attname = 'logo_sha256' or
+                  (a.attname ~ '_(id|by|to)$' and a.atttypid = 'uuid'::regtype))
+              and o.name || '.' || a.attname not in ({_listed(NOT_KEYS)})
+              and not exists (select from pg_constraint k
+                where k.conrelid = o.oid and k.contype = 'f' and a.attnum = any (k.conkey)
+                  and a.attnum = (select max(n) from unnest(k.conkey) n
+                       where n <> all (select g.attnum from pg_attribute g
+                         where g.attrelid = o.oid and g.attname = tenant_column))
+                  union all select from pg_constraint k
+                where a.attname = tenant_column and k.conrelid = o.oid and k.contype = 'f')""",
+        "alter table public.messages drop constraint messages_garage_id_conversation_id_fkey",
     ),
     Rule(
         "every foreign key has an index that starts with its columns",
@@ -326,6 +351,13 @@ TRIGGERS = (
         """select t.tgrelid::regclass, t.tgname from pg_trigger t
             where t.tgname ~ '^_(8|9)[0-9]{2}_' and t.tgenabled <> 'A'""",
         "alter table public.invoices disable trigger _900_freeze",
+        ("D7", "D11"),
+    ),
+    Rule(
+        "no trigger is off",
+        """select o.name, t.tgname from pg_trigger t join ours o on o.oid = t.tgrelid
+            where not t.tgisinternal and t.tgenabled not in ('O', 'A')""",
+        "alter table public.invoices disable trigger _050_require_permission",
         ("D7", "D11"),
     ),
     Rule(

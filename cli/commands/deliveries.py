@@ -1,10 +1,11 @@
 """`autexor deliveries`: documents, e-mails and pushes that failed or whose outcome is unknown."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from cli.client import sign_in_from_environment
+from cli.lookups import Record, records
 from cli.output import JsonFlag, QuietFlag, emit, tell
 
 app = typer.Typer(no_args_is_help=True, help="See what did not arrive, and try it again.")
@@ -20,7 +21,7 @@ TROUBLED = {
 def list_command(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List what failed or whose outcome is unknown, newest first."""
     client = sign_in_from_environment()
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     for kind, (table, statuses) in TROUBLED.items():
         found = (
             client.table(table)
@@ -28,7 +29,7 @@ def list_command(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
             .in_("status", statuses)
             .execute()
         )
-        rows += [{"kind": kind, **row} for row in cast(list[dict[str, Any]], found.data)]
+        rows += [{"kind": kind, **row} for row in records(found.data)]
     for row in rows:
         row["invoice_number"] = (row.pop("invoices") or {}).get("invoice_number")
     rows.sort(key=lambda row: str(row["created_at"]), reverse=True)

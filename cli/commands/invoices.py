@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import httpx
 import typer
@@ -10,12 +10,12 @@ from supabase import Client
 
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed
+from cli.lookups import Record, names, records
 from cli.output import JsonFlag, QuietFlag, emit
 
 app = typer.Typer(no_args_is_help=True, help="Look at invoices and their whole story.")
 
 Number = Annotated[str, typer.Argument(help="The invoice number, for example 2026-00001.")]
-Record = dict[str, Any]
 
 SHOWN = (
     "invoice_number",
@@ -47,7 +47,7 @@ def list_command(
         .limit(limit)
         .execute()
     )
-    rows = [_flat(row) for row in _records(found.data)]
+    rows = [_flat(row) for row in records(found.data)]
     columns = ("invoice_number", "status", "issue_date", "customer", "gross_total")
     emit(rows, as_json=as_json, quiet=quiet, columns=columns)
 
@@ -113,13 +113,13 @@ def trace(client: Client, number: str) -> list[Record]:
 
     Raises APIError: `permission_missing` without audit.read, `invoice_not_found`.
     """
-    names = _names(client)
-    rows = _records(client.rpc("trace_invoice", {"invoice_number": number}).execute().data)
+    known = names(client)
+    rows = records(client.rpc("trace_invoice", {"invoice_number": number}).execute().data)
     return [
         {
             **row,
             "when": row["at"][:23].replace("T", " "),
-            "who": names.get(row["actor"], row["actor"]),
+            "who": known.get(row["actor"], row["actor"]),
             "what": what(row),
         }
         for row in rows
@@ -141,15 +141,6 @@ def what(row: Mapping[str, Any]) -> str:
         ]
         return ", ".join(str(part) for part in parts if part)
     return f"from {detail['client_ip']}" if detail.get("client_ip") else ""
-
-
-def _names(client: Client) -> dict[str, str]:
-    members = _records(client.table("memberships").select("user_id,full_name,role").execute().data)
-    accounts = _records(client.table("portal_accounts").select("id,login").execute().data)
-    return {
-        **{f"staff:{row['user_id']}": f"{row['full_name']} ({row['role']})" for row in members},
-        **{f"customer:{row['id']}": f"{row['login']} (customer)" for row in accounts},
-    }
 
 
 def _flat(row: Record) -> Record:
@@ -179,7 +170,7 @@ def _render(client: Client, number: str) -> bytes:
 
 
 def _only(data: object, number: str) -> Record:
-    rows = _records(data)
+    rows = records(data)
     if not rows:
         raise CommandFailed(
             "invoice_not_found",
@@ -188,7 +179,3 @@ def _only(data: object, number: str) -> Record:
             "Look it up with `autexor invoices list`",
         )
     return rows[0]
-
-
-def _records(data: object) -> list[Record]:
-    return cast(list[Record], data)

@@ -2,15 +2,15 @@
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from cli.errors import CommandFailed, Misuse
-from cli.output import JsonFlag, emit, emit_text, progress, tell
+from cli.asking import YesFlag, confirm
+from cli.errors import CommandFailed
+from cli.output import JsonFlag, emit, emit_text, progress
 from cli.project import ROOT
 from devstack.errors import StackError
 from devstack.stack import Stack
@@ -22,7 +22,6 @@ BareFlag = Annotated[
 ]
 NoWorkerFlag = Annotated[bool, typer.Option("--no-worker", help="Start no worker.")]
 ForegroundFlag = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal until Ctrl-C.")]
-YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command("up")
@@ -56,7 +55,7 @@ def reset(
 ) -> None:
     """Remove everything the stack keeps (database, files, mails, keys) and start it anew."""
     stack = _here()
-    _confirm(f"Remove all data of the local stack in {stack.settings.data_dir}?", yes)
+    confirm(f"Remove all data of the local stack in {stack.settings.data_dir}?", yes)
     with _explained(), progress("Emptying and starting the local stack"):
         stack.empty()
         stack.up(is_bare=bare, has_worker=not no_worker)
@@ -98,18 +97,6 @@ def _show(stack: Stack, as_json: bool) -> None:
     emit({name: value for name, value in found.items() if name != "parts"})
     if found["parts"]:
         emit(found["parts"])
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Misuse(
-            "confirmation_required", "Nothing was removed", "there is no terminal to ask on", "Add --yes"
-        )
-    if not typer.confirm(question, err=True):
-        tell("Nothing was changed.")
-        raise typer.Exit(1)
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 DEFAULT_STATUS = 422
 _CALL = re.compile(r"private\.refuse\(\s*(?=')")
 _COMMENT = re.compile(
-    r"comment\s+on\s+constraint\s+(\w+)\s+on\s+\S+\s+is\s+'([a-z0-9_]+): ((?:[^']|'')+?) \| ((?:[^']|'')+)'"
+    r"comment\s+on\s+(?:constraint\s+(\w+)\s+on|index)\s+(\S+)\s+is"
+    r"\s+'([a-z0-9_]+): ((?:[^']|'')+?) \| ((?:[^']|'')+)'"
 )
+_TAKEN = re.compile(r"_(p?key|idx|at_a_time)$")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -33,9 +35,10 @@ def refusals(sql: str) -> Iterator[Refusal]:
 
 
 def constraint_refusals(sql: str) -> Iterator[Refusal]:
-    """Every refusal that a constraint's comment says; the name's ending tells a key from a check."""
-    for name, code, message, hint in _COMMENT.findall(sql):
-        status = 404 if name.endswith("_fkey") else 409 if name.endswith("_key") else DEFAULT_STATUS
+    """Every refusal in a comment of a constraint or index; the name's ending tells keys from checks."""
+    for constraint, target, code, message, hint in _COMMENT.findall(sql):
+        name = constraint or target
+        status = 404 if name.endswith("_fkey") else 409 if _TAKEN.search(name) else DEFAULT_STATUS
         yield Refusal(code, status, message.replace("''", "'"), hint.replace("''", "'"))
 
 

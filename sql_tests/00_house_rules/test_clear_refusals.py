@@ -6,8 +6,9 @@ import psycopg
 import pytest
 
 from devstack.testing import Connection, Database
-from sql_tests.cast import NOORD, OLGA, ZUID
-from sql_tests.steps import one, refused
+from sql_tests import probes
+from sql_tests.cast import NOORD, OLGA, OTTO, ZUID
+from sql_tests.steps import denied, one, refused
 
 TABLES = """
 create table public.shelves (
@@ -48,7 +49,7 @@ WORDLESS = """
 select format('%s.%s', c.conrelid::regclass, c.conname) as name
   from pg_constraint c
  where c.connamespace = 'public'::regnamespace
-   and (c.contype in ('c', 'f') or c.contype = 'u' and not exists (
+   and (c.contype in ('c', 'f', 'x') or c.contype = 'u' and not exists (
         select from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey)
             and a.attname = 'id' and not has_column_privilege('authenticated', c.conrelid, 'id', 'insert')))
    and exists (
@@ -60,6 +61,45 @@ select format('%s.%s', c.conrelid::regclass, c.conname) as name
         select from pg_trigger t where t.tgrelid = c.conrelid and t.tgname = '_250_check'))
  order by 1
 """
+
+# Unique indexes that a client may run into; a key with an id of our own making is none, and a primary key
+# of the client's own values is what it upserts by. Constraints are asked for above.
+KEYS_WITHOUT_WORDS = """
+select i.indexrelid::regclass::text as name
+  from pg_index i join pg_class c on c.oid = i.indrelid
+ where c.relnamespace = 'public'::regnamespace and i.indisunique and not i.indisprimary
+   and exists (
+        select from pg_attribute a
+         where a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[]) and a.attname <> 'garage_id'
+           and (has_column_privilege('authenticated', i.indrelid, a.attnum, 'insert')
+             or has_column_privilege('authenticated', i.indrelid, a.attnum, 'update')))
+   and not exists (
+        select from pg_attribute a
+         where a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[]) and a.attname = 'id')
+   and (private.index_refusal(i.indexrelid) is null or not exists (
+        select from pg_trigger t
+         where t.tgrelid = i.indrelid and (t.tgname = '_250_check' and exists (
+                   select from pg_constraint k where k.conindid = i.indexrelid and k.contype = 'u')
+               or t.tgname = '_260_taken'
+                   and position(convert_to(i.indexrelid::regclass::text, 'UTF8') in t.tgargs) = 1)))
+ order by 1
+"""
+SAID_AGAIN = {
+    "a module": "insert into public.garage_modules (garage_id, module)"
+    " select garage_id, module from public.garage_modules where garage_id = %s limit 1",
+    "a logo": "insert into public.garage_logos (garage_id, sha256, png)"
+    " select garage_id, sha256, png from public.garage_logos where garage_id = %s limit 1",
+    "an opt-out": "insert into public.customer_opt_outs (garage_id, customer_id, channel)"
+    " select garage_id, customer_id, channel from public.customer_opt_outs where garage_id = %s limit 1",
+}
+TAKEN = {
+    "conversation_open_already": "insert into public.conversations (garage_id, customer_id)"
+    " select garage_id, customer_id from public.conversations where garage_id = %s"
+    " and closed_at is null limit 1",
+    "ownership_overlaps": "insert into public.vehicle_ownerships (garage_id, vehicle_id, customer_id,"
+    " valid_from) select garage_id, vehicle_id, customer_id, valid_from from public.vehicle_ownerships"
+    " where garage_id = %s limit 1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +185,35 @@ def test_every_constraint_that_a_client_can_break_says_how_it_refuses(busy_datab
         connection.execute("set local search_path = pg_catalog")
         wordless = [row["name"] for row in connection.execute(WORDLESS.encode())]
     assert wordless == []
+
+
+def test_every_key_that_a_client_can_run_into_says_that_it_is_taken(busy_database: Database) -> None:
+    with busy_database.connect() as connection:
+        connection.execute("set local search_path = pg_catalog")
+        assert [row["name"] for row in connection.execute(KEYS_WITHOUT_WORDS.encode())] == []
+
+
+@pytest.mark.parametrize("what", SAID_AGAIN)
+def test_what_a_client_may_say_again_is_upserted_by_its_key(busy_database: Database, what: str) -> None:
+    statement = f"{SAID_AGAIN[what]} on conflict do nothing"
+    with OLGA.acting(busy_database) as connection:
+        assert connection.execute(statement.encode(), (NOORD,)).rowcount == 0
+
+
+@pytest.mark.parametrize("code", TAKEN)
+def test_a_key_that_is_taken_is_refused_in_words(busy_database: Database, code: str) -> None:
+    with OLGA.acting(busy_database) as connection, refused(code, 409):
+        connection.execute(TAKEN[code].encode(), (NOORD,))
+
+
+@pytest.mark.req("D1", "S2")
+def test_a_taken_key_of_another_garage_is_denied_like_a_free_one(busy_database: Database) -> None:
+    statement = "insert into public.garage_modules (garage_id, module) values (%s, %s)"
+    with busy_database.connect() as connection:
+        connection.execute("delete from public.garage_modules where module = 'push'")
+        for module in ("push", "email"):
+            with denied(), probes.acting(connection, OTTO):
+                connection.execute(statement, (NOORD, module))
+        with probes.acting(connection, OLGA):
+            connection.execute(statement, (NOORD, "push"))
+        connection.rollback()

@@ -1,7 +1,7 @@
 """Modules: what one closes is read from the catalogue, and tried with each of them switched off."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
@@ -25,7 +25,10 @@ with asked as (
     select polrelid::regclass::text as name, polcmd::text as verb, polroles[1]::regrole::text as role,
            concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) as rule
       from pg_policy where polpermissive)
-select a.name, a.verb, a.role, coalesce(p.module, substring(a.rule from 'portal_garage_id\(''([a-z_]+)'''),
+select case when a.name = 'storage.objects'
+           then format('(select * from storage.objects where bucket_id = %L) files',
+               substring(a.rule from $$bucket_id = '([a-z_]+)$$)) else a.name end as name,
+       a.verb, a.role, coalesce(p.module, substring(a.rule from 'portal_garage_id\(''([a-z_]+)'''),
            case when a.role = 'portal' then 'portal' end) as module
   from asked a
   left join private.permissions p
@@ -54,6 +57,11 @@ select format('select %s(%s)', p.oid::regproc, (select string_agg(format('null::
  where p.pronamespace = 'public'::regnamespace
    and has_function_privilege('authenticated', p.oid, 'execute')
 """
+PHOTOS = """
+insert into storage.objects (bucket_id, name)
+select 'work_order_photos', storage_path from public.work_order_photos
+union all select 'message_photos', storage_path from public.message_photos
+"""
 SWITCH = "update public.garage_modules set is_enabled = %s where garage_id = %s and module = %s"
 CHANGED_BY_SWITCHING = ("public.garage_modules", "audit.entries")
 
@@ -79,6 +87,7 @@ class Policy:
 @pytest.fixture(scope="module")
 def connection(busy_database: Database) -> Iterator[Connection]:
     with busy_database.connect() as connection:
+        connection.execute(PHOTOS)
         yield connection
         connection.rollback()
 
@@ -99,8 +108,13 @@ def policies(connection: Connection) -> list[Policy]:
 
 @pytest.fixture(scope="module")
 def tables(connection: Connection) -> list[Table]:
-    open_schemas = ("public", "storage")
-    return [t for t in [*probes.tenant_tables(connection), FILES] if t.schema in open_schemas]
+    """What members may be shown: the tables in public, and the files of each bucket."""
+    buckets = connection.execute("select id from storage.buckets order by id").fetchall()
+    files = [
+        replace(FILES, name=f"(select * from storage.objects where bucket_id = '{bucket['id']}') files")
+        for bucket in buckets
+    ]
+    return [*(t for t in probes.tenant_tables(connection) if t.schema == "public"), *files]
 
 
 def switch(connection: Connection, module: Module, is_enabled: bool) -> None:
@@ -159,7 +173,8 @@ def test_a_closed_module_refuses_every_write_to_its_tables(
     connection: Connection, modules: list[Module], policies: list[Policy], tables: list[Table]
 ) -> None:
     connection.execute("savepoint with_triggers")
-    probes.disable_triggers(connection, tables[:-1])
+    tables = [table for table in tables if table.schema == "public"]
+    probes.disable_triggers(connection, tables)
     tried = 0
     for module in modules:
         for verb in "awd":

@@ -4,7 +4,7 @@ import pytest
 
 from devstack.testing import Connection, Database
 from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, MARC, NOORD, OTTO, RITA
-from sql_tests.steps import issue, issued_invoice, one, refused, work
+from sql_tests.steps import issue, issued_invoice, one, refused, work, work_order
 
 pytestmark = pytest.mark.req("D4")
 
@@ -41,6 +41,136 @@ def test_the_same_person_is_found_by_number_address_and_name(busy_database: Data
         assert duplicates(connection, company) == {twin: ["vat_number"]}
     with OTTO.acting(busy_database) as connection:
         assert duplicates(connection, CARLA.customer_id) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Jos Desmedt", "Jos De Smet", "José De Smedt", "Jos de Smeedt", "Smedt, Jos De"],
+)
+def test_a_name_written_nearly_alike_at_nearly_the_same_address_is_found(
+    busy_database: Database, name: str
+) -> None:
+    home = {"street": "Kerkstraat 12", "postal_code": "9000"}
+    with RITA.acting(busy_database) as connection:
+        jos = add(connection, **home)
+        near = add(connection, full_name=name, street="Kerkstr. 12 bus 3", postal_code="9000")
+        assert duplicates(connection, jos) == {near: ["name_and_address"]}
+        assert duplicates(connection, near) == {jos: ["name_and_address"]}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"full_name": "Els De Smedt"},
+        {"full_name": "Jos Van Damme"},
+        {"postal_code": "9050"},
+        {"street": "Grote Markt 1"},
+        {"kind": "company", "company_name": "De Smedt BV"},
+    ],
+    ids=["first name", "surname", "postal code", "street", "kind"],
+)
+def test_another_person_or_another_address_is_no_duplicate(
+    busy_database: Database, values: dict[str, object]
+) -> None:
+    home = {"street": "Kerkstraat 12", "postal_code": "9000"}
+    with RITA.acting(busy_database) as connection:
+        jos = add(connection, **home)
+        add(connection, **{**home, **values})
+        twin = add(connection, full_name="Jos Desmedt", **home)
+        assert duplicates(connection, jos) == {twin: ["name_and_address"]}
+
+
+def test_a_company_is_found_by_its_name_whoever_writes_for_it(busy_database: Database) -> None:
+    with RITA.acting(busy_database) as connection:
+        first = add(connection, kind="company", full_name="An", company_name="Garage Maes BV")
+        second = add(connection, kind="company", full_name="Tom", company_name="Garage Maes BVBA")
+        assert duplicates(connection, first) == {second: ["name_and_address"]}
+
+
+# What refers to a customer: what a merge moves, and what stays, with why.
+MOVED = {"vehicle_ownerships", "work_orders", "conversations", "communications", "customer_opt_outs"}
+STAYING = {
+    "invoices": "what is issued stays with whom it was issued to; drafts move",
+    "portal_accounts": "a customer who has one is not merged away",
+    "customers": "points at the kept customer",
+}
+
+
+def test_everything_that_refers_to_a_customer_is_known_to_a_merge(busy_database: Database) -> None:
+    with busy_database.connect() as connection:
+        rows = connection.execute(
+            "select conrelid::regclass::text as name from pg_constraint"
+            " where contype = 'f' and confrelid = 'public.customers'::regclass"
+        ).fetchall()
+    referring = {row["name"].removeprefix("public.") for row in rows}
+    assert referring == MOVED | set(STAYING)
+
+
+def test_a_merge_takes_work_orders_talks_and_mails_along(fresh_database: Database) -> None:
+    with RITA.acting(fresh_database) as connection:
+        duplicate = add(connection, full_name="Karel Dubbel", email="dubbel@example.be")
+        orders = [work_order(connection, KAREL, "in_progress") for _ in range(3)]
+        for status in ("ready", "cancelled"):
+            connection.execute(
+                "update public.work_orders set revision = revision + 1, status = %s where id = any (%s)",
+                (status, orders[1:] if status == "ready" else orders[2:]),
+            )
+        connection.execute("select public.invoice_work_order(%s)", (orders[1],))
+        for customer_id in (duplicate, KAREL.customer_id):
+            connection.execute(
+                "insert into public.conversations (garage_id, customer_id) values (%s, %s)",
+                (NOORD, customer_id),
+            )
+        connection.commit()
+    with fresh_database.connect() as owner:  # as if all that had been the duplicate's
+        owner.execute("alter table public.work_orders disable trigger user")
+        owner.execute(
+            "update public.work_orders set customer_id = %s where id = any (%s)", (duplicate, orders)
+        )
+        owner.execute("alter table public.work_orders enable trigger user")
+        owner.execute(
+            "insert into public.communications (garage_id, customer_id, template, locale, recipient)"
+            " values (%s, %s, 'invoice_issued', 'nl', 'dubbel@example.be')",
+            (NOORD, duplicate),
+        )
+    with RITA.acting(fresh_database) as connection:
+        connection.execute("select public.merge_customers(%s, %s)", (KAREL.customer_id, duplicate))
+        for table in sorted(MOVED):
+            left = f"select count(*) from public.{table} where customer_id = %s"
+            assert one(connection, left, duplicate) == 0, table
+        statuses = connection.execute(
+            "select status from public.work_orders where customer_id = %s order by 1", (KAREL.customer_id,)
+        ).fetchall()
+        assert [row["status"] for row in statuses] == ["cancelled", "in_progress", "invoiced"]
+        talks = "select count(*) filter (where closed_at is null) || '/' || count(*)"
+        talks += " from public.conversations where customer_id = %s"
+        assert one(connection, talks, KAREL.customer_id) == "1/2"
+        with refused("changed_meanwhile", 409):
+            connection.execute(
+                "update public.work_orders set revision = 2, complaint = 'x' where id = %s", (orders[0],)
+            )
+
+
+def test_a_customer_speaks_the_language_of_the_garage_unless_they_say_otherwise(
+    fresh_database: Database,
+) -> None:
+    locale = "select locale from public.customers where id = %s"
+    with fresh_database.connect() as owner:
+        owner.execute("update public.garages set locale = 'fr' where id = %s", (NOORD,))
+    with RITA.acting(fresh_database) as connection:
+        assert one(connection, locale, add(connection)) == "fr"
+        assert one(connection, locale, add(connection, locale="en")) == "en"
+        with refused("locale_unknown"):
+            add(connection, locale="de")
+
+
+def test_how_a_customer_likes_to_be_reached_is_on_their_card(busy_database: Database) -> None:
+    with RITA.acting(busy_database) as connection:
+        jos = add(connection, preferred_channel="phone")
+        card = "select preferred_channel from public.customer_cards where id = %s"
+        assert one(connection, card, jos) == "phone"
+        with refused("channel_unknown"):
+            connection.execute("update public.customers set preferred_channel = 'fax' where id = %s", (jos,))
 
 
 def test_a_merge_moves_cars_and_drafts_and_leaves_issued_invoices(fresh_database: Database) -> None:

@@ -185,7 +185,8 @@ def test_a_closed_work_order_no_longer_changes(busy_database: Database, status: 
         closed, live = brought_to(connection, status), brought_to(connection, "in_progress")
         for statement in (
             "update public.work_orders set revision = revision + 1, complaint = 'x' where id = %s",
-            "update public.work_order_tasks set is_done = true where work_order_id = %s",
+            "update public.work_order_tasks set revision = revision + 1, is_done = true"
+            " where work_order_id = %s",
             "delete from public.work_order_lines where work_order_id = %s",
             "update public.work_order_lines set revision = revision + 1, quantity = 9"
             " where work_order_id = %s",
@@ -231,17 +232,42 @@ def test_work_is_given_to_colleagues_who_still_work_here(fresh_database: Databas
     change(
         fresh_database, "update public.memberships set deactivated_at = now() where id = %s", RITA_MEMBERSHIP
     )
-    with MARC.acting(fresh_database) as connection, refused("member_not_active", 409):
+    with MARC.acting(fresh_database) as connection:
         put(connection, order_id, complaint="Nog iets")
+        other = work_order(connection, KAREL)
+        with refused("member_not_active", 409):
+            put(connection, other, assigned_to=RITA_MEMBERSHIP)
 
 
-def test_the_second_to_save_is_told_that_it_changed(busy_database: Database) -> None:
-    save = "update public.work_orders set revision = %s, complaint = 'x' where id = %s"
+def test_what_a_colleague_finished_is_invoiced_after_they_left(fresh_database: Database) -> None:
+    with MARC.acting(fresh_database) as connection:
+        order_id = brought_to(connection, "ready")
+        put(connection, order_id, assigned_to=RITA_MEMBERSHIP)
+        connection.commit()
+    change(
+        fresh_database, "update public.memberships set deactivated_at = now() where id = %s", RITA_MEMBERSHIP
+    )
+    with OLGA.acting(fresh_database) as connection:
+        assert invoiced(connection, order_id)
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        "update public.work_orders set revision = %s, complaint = 'x' where id = %s",
+        "update public.work_order_lines set revision = %s, unit_price = 1 where work_order_id = %s",
+        "update public.work_order_tasks set revision = %s, title = 'x' where work_order_id = %s",
+    ],
+    ids=["head", "line", "task"],
+)
+def test_the_second_to_save_is_told_that_it_changed(busy_database: Database, save: str) -> None:
     with MARC.acting(busy_database) as connection:
         order_id = work_order(connection, CARLA)
-        connection.execute(save, (2, order_id))
-        with refused("changed_meanwhile", 409):
-            connection.execute(save, (2, order_id))
+        connection.execute(save.encode(), (2, order_id))
+        for stale in (1, 2, 4):
+            with refused("changed_meanwhile", 409), connection.transaction():
+                connection.execute(save.encode(), (stale, order_id))
+        connection.execute(save.encode(), (3, order_id))
 
 
 @pytest.mark.req("D5")
@@ -269,7 +295,9 @@ def test_the_work_list_shows_what_is_open_and_how_far_it_is(fresh_database: Data
             expected_ready_at="2026-01-06",
         )
         connection.execute(
-            "update public.work_order_tasks set is_done = true where work_order_id = %s", (order_id,)
+            "update public.work_order_tasks set revision = revision + 1, is_done = true"
+            " where work_order_id = %s",
+            (order_id,),
         )
         brought_to(connection, "cancelled")
         connection.commit()

@@ -228,3 +228,82 @@ def test_nothing_is_invoiced_before_it_is_supplied(busy_database: Database) -> N
             issue(connection, invoice_id)
         connection.execute(change, (0, invoice_id))
         issue(connection, invoice_id)
+
+
+MANY = (
+    "insert into public.invoice_lines (garage_id, invoice_id, position, description, unit_price)"
+    " select %s, %s, n, 'Bout ' || n, 0.01 from generate_series(1, %s) n"
+)
+
+
+def test_an_invoice_has_a_thousand_lines_and_not_ten_thousand(busy_database: Database) -> None:
+    with RITA.acting(busy_database) as connection:
+        invoice_id = draft(connection, CARLA, lines=[])
+        for count in (10_000, 1001):
+            with refused("position_invalid"), connection.transaction():
+                connection.execute(MANY, (NOORD, invoice_id, count))
+        connection.execute(MANY, (NOORD, invoice_id, 1000))
+        invoice = issue(connection, invoice_id)
+    assert len(invoice["snapshot"]["lines"]) == 1000
+    assert str(invoice["gross_total"]) == "12.10"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Remblokken \u202eneppa\u202c",
+        "שמן מנוע וסינון",
+        "تغيير الزيت",
+        "车 保养 🚗👩🏽‍🔧",
+        'd\'été l’huile "5W-30" & <b>',
+        "regel één\n\tregel twee",
+        "'; drop table invoices; --",
+        "x" * 500,
+    ],
+)
+def test_any_text_people_write_is_printed_as_they_wrote_it(busy_database: Database, text: str) -> None:
+    with RITA.acting(busy_database) as connection:
+        invoice = issue(connection, draft(connection, CARLA, [(text, 1, 10, 21)]))
+    assert invoice["snapshot"]["lines"][0]["description"] == text
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e20", "0.00001", "-0.01"])
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [("quantity", "quantity_invalid"), ("unit_price", "unit_price_invalid"),
+     ("discount_percent", "discount_invalid")],
+)  # fmt: skip
+def test_a_number_that_is_no_amount_is_refused_when_it_is_changed(
+    busy_database: Database, column: str, code: str, value: str
+) -> None:
+    change = f"update public.invoice_lines set revision = 2, {column} = %s where invoice_id = %s"
+    with RITA.acting(busy_database) as connection:
+        invoice_id = draft(connection, CARLA, [("Werk", 1, 10, 21)])
+        with refused(code), connection.transaction():
+            connection.execute(change.encode(), (value, invoice_id))
+        assert connection.execute(change.encode(), ("3.25", invoice_id)).rowcount == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ("2026-03-28T22:30Z", "2026-03-28"),  # 23:30, winter time
+        ("2026-03-28T23:30Z", "2026-03-29"),  # 00:30, an hour and a half before the clocks go forward
+        ("2026-03-29T21:30Z", "2026-03-29"),  # 23:30, summer time
+        ("2026-03-29T22:30Z", "2026-03-30"),  # 00:30
+        ("2026-10-24T21:30Z", "2026-10-24"),  # 23:30, summer time
+        ("2026-10-24T22:30Z", "2026-10-25"),  # 00:30, before the clocks go back
+        ("2026-10-25T00:30Z", "2026-10-25"),  # 02:30, for the first time
+        ("2026-10-25T01:30Z", "2026-10-25"),  # 02:30, again
+        ("2026-10-25T22:30Z", "2026-10-25"),  # 23:30, winter time
+        ("2026-10-25T23:30Z", "2026-10-26"),  # 00:30
+        ("2026-12-31T23:30Z", "2027-01-01"),
+    ],
+)
+def test_the_date_of_an_issue_is_the_one_on_the_garages_wall_when_the_clocks_change(
+    busy_database: Database, moment: str, day: str
+) -> None:
+    with busy_database.connect() as connection:
+        assert str(one(connection, "select private.date_at(%s, %s)", NOORD, moment)) == day
+        same = "select private.today_at(%s) = private.date_at(%s, now())"
+        assert one(connection, same, NOORD, NOORD) is True

@@ -151,3 +151,53 @@ def test_a_later_change_of_customer_or_garage_leaves_the_snapshot_as_issued(fres
         connection.execute("update public.garages set iban = 'BE71096123456769'")
         again = one(connection, "select snapshot from public.invoices where id = %s", invoice["id"])
     assert again == invoice["snapshot"]
+
+
+BROKEN = "select table_name || ' ' || trigger_name || ' ' || problem as guard from private.broken_guards()"
+
+
+def broken(connection: Connection) -> list[str]:
+    return [row["guard"] for row in connection.execute(BROKEN.encode())]
+
+
+@pytest.mark.req("D11")
+@pytest.mark.parametrize(
+    ("statement", "guard"),
+    [
+        ("alter table public.invoices disable trigger _900_freeze", "public.invoices _900_freeze disabled"),
+        (
+            "alter table public.invoice_lines enable replica trigger _900_freeze",
+            "public.invoice_lines _900_freeze disabled",
+        ),
+        ("drop trigger _900_freeze on public.invoices", "public.invoices _900_freeze missing"),
+        ("drop trigger _900_append_only on public.payments", "public.payments _900_append_only missing"),
+        ("drop trigger _900_append_only on audit.entries", "audit.entries _900_append_only missing"),
+        (
+            "drop trigger _800_audit_update on public.customers",
+            "public.customers _800_audit_update missing",
+        ),
+    ],
+)
+def test_a_guard_that_is_dropped_or_asleep_is_noticed(
+    busy_database: Database, statement: str, guard: str
+) -> None:
+    with busy_database.connect() as connection:
+        assert broken(connection) == []
+        connection.execute(statement.encode())
+        assert broken(connection) == [guard]
+        connection.rollback()
+
+
+@pytest.mark.req("D11")
+def test_a_change_past_a_dropped_guard_is_in_the_history(busy_database: Database) -> None:
+    with busy_database.connect() as connection:
+        invoice_id = invoice_of(connection, "issued")
+        connection.execute("drop trigger _900_freeze on public.invoices")
+        connection.execute("update public.invoices set due_date = due_date + 1 where id = %s", (invoice_id,))
+        entry = connection.execute(
+            "select actor, changed from audit.entries where table_name = 'public.invoices'"
+            " and row_id = %s and op = 'U' and xid = pg_current_xact_id()",
+            (str(invoice_id),),
+        ).fetchone()
+        connection.rollback()
+    assert entry is not None and "due_date" in entry["changed"] and entry["actor"] == "postgres"

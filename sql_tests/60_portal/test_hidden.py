@@ -18,8 +18,10 @@ VIEWS = (
     "invoices",
     "invoice_lines",
     "invoice_vat_totals",
+    "documents",
     "conversations",
     "messages",
+    "message_photos",
 )
 HIDDEN = (
     "garage.payment_days",
@@ -34,7 +36,10 @@ HIDDEN = (
     "invoices.status",
     "invoices.issued_by",
     "invoices.number",
+    "documents.storage_path",
+    "documents.sha256",
     "conversations.customer_id",
+    "conversations.assigned_to",
     "messages.author_user_id",
 )
 SALE = """
@@ -160,8 +165,9 @@ def test_a_car_bought_tomorrow_is_not_yet_the_buyers(connection: Connection) -> 
 @pytest.mark.parametrize(
     ("module", "closed"),
     [
-        ("invoicing", {"invoices", "invoice_lines", "invoice_vat_totals"}),
-        ("conversations", {"conversations", "messages"}),
+        ("invoicing", {"invoices", "invoice_lines", "invoice_vat_totals", "documents"}),
+        ("pdf_storage", {"documents"}),
+        ("conversations", {"conversations", "messages", "message_photos"}),
         ("push", set()),
     ],
 )

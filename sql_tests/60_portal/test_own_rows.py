@@ -20,11 +20,16 @@ TRUTH = {
     " where i.customer_id = %(customer)s and i.issued_at is not null",
     "invoice_vat_totals": "select t.invoice_id::text from public.invoice_vat_totals t"
     " join public.invoices i on i.id = t.invoice_id where i.customer_id = %(customer)s",
+    "documents": "select d.id::text from public.invoice_documents d"
+    " join public.invoices i on i.id = d.invoice_id"
+    " where i.customer_id = %(customer)s and d.status = 'stored'",
     "work_orders": "select id::text from public.work_orders where customer_id = %(customer)s"
     " and status not in ('estimate', 'cancelled')",
     "conversations": "select id::text from public.conversations where customer_id = %(customer)s",
     "messages": "select m.id::text from public.messages m"
     " join public.conversations c on c.id = m.conversation_id where c.customer_id = %(customer)s",
+    "message_photos": "select p.id::text from public.message_photos p"
+    " join public.conversations c on c.id = p.conversation_id where c.customer_id = %(customer)s",
 }
 KEYS = {"invoice_vat_totals": "invoice_id"}
 by_customer = pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda customer: str(customer.number))

@@ -15,6 +15,7 @@ from sql_tests.steps import denied, look, one, refused, sign_in
 pytestmark = pytest.mark.req("P12")
 
 ANSWER = "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, 'Ja')"
+REOPEN = "update public.conversations set closed_at = null where id = %s"
 BEGIN = "insert into public.conversations (garage_id, customer_id) values (%s, %s) returning id"
 SWITCH = "update public.garage_modules set is_enabled = false where garage_id = %s and module = %s"
 
@@ -97,13 +98,15 @@ def test_staff_open_one_conversation_per_customer_and_write_in_open_ones_alone(
     connection: Connection,
 ) -> None:
     thread = thread_of(connection, CARLA)
-    with pytest.raises(psycopg.errors.UniqueViolation), probes.acting(connection, RITA):
+    with refused("conversation_open_already", 409), probes.acting(connection, RITA):
         connection.execute(BEGIN, (NOORD, CARLA.customer_id))
     with probes.acting(connection, RITA):
         connection.execute(ANSWER, (NOORD, thread))
         connection.execute("update public.conversations set closed_at = now() where id = %s", (thread,))
         second = one(connection, BEGIN, NOORD, CARLA.customer_id)
         connection.execute(ANSWER, (NOORD, second))
+        with refused("conversation_open_already", 409), connection.transaction():
+            connection.execute(REOPEN, (thread,))
         with refused("conversation_not_found", 404):
             connection.execute(ANSWER, (NOORD, thread))
 

@@ -17,14 +17,14 @@ create policy select_member on public.customers for select to authenticated
 comment on policy select_member on public.customers is 'Members with customers.read';
 grant insert (
     garage_id, kind, full_name, company_name, email, phone, street, postal_code, city, country_code,
-    vat_number, locale
+    vat_number, locale, preferred_channel
 ) on public.customers to authenticated;
 create policy insert_member on public.customers for insert to authenticated
     with check (garage_id = (select private.garage_id_for('customers.write')));
 comment on policy insert_member on public.customers is 'Members with customers.write';
 grant update (
     kind, full_name, company_name, email, phone, street, postal_code, city, country_code,
-    vat_number, locale, archived_at
+    vat_number, locale, preferred_channel, archived_at
 ) on public.customers to authenticated;
 create policy update_member on public.customers for update to authenticated
     using (garage_id = (select private.garage_id_for('customers.write')))

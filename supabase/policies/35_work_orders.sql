@@ -96,7 +96,7 @@ create policy insert_member on public.work_order_tasks for insert to authenticat
     with check (garage_id = (select private.garage_id_for('work_orders.write')));
 comment on policy insert_member on public.work_order_tasks is 'Members with work_orders.write';
 grant update (
-    position, title, is_done, assigned_to
+    position, title, is_done, assigned_to, revision
 ) on public.work_order_tasks to authenticated;
 create policy update_member on public.work_order_tasks for update to authenticated
     using (garage_id = (select private.garage_id_for('work_orders.write')))

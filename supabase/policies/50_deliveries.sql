@@ -14,6 +14,16 @@ grant select on public.invoice_documents to authenticated;
 create policy select_member on public.invoice_documents for select to authenticated
     using (garage_id = (select private.garage_id_for('invoices.read')));
 comment on policy select_member on public.invoice_documents is 'Members with invoices.read';
+grant select (
+    id, garage_id, invoice_id, version, byte_size, page_count, stored_at
+) on public.invoice_documents to portal;
+create policy select_customer on public.invoice_documents for select to portal
+    using (garage_id = (select private.portal_garage_id('pdf_storage')) and status = 'stored'
+        and exists (select from public.invoices i where i.garage_id = invoice_documents.garage_id
+            and i.id = invoice_documents.invoice_id));
+comment on policy select_customer on public.invoice_documents is
+    'A customer, through a live portal session: what is stored of their own invoices';
+grant select on portal.documents to portal;
 
 alter table public.communications enable row level security;
 alter table public.communications force row level security;
@@ -41,7 +51,7 @@ create policy tenant_floor on public.push_devices as restrictive for all to publ
 comment on policy tenant_floor on public.push_devices is
     'The first lock: no row of another garage, whatever else a policy says';
 grant select (
-    id, garage_id, portal_device_id, retired_at, created_at, updated_at
+    id, garage_id, portal_device_id, platform, shows_details, retired_at, created_at, updated_at
 ) on public.push_devices to authenticated;
 create policy select_member on public.push_devices for select to authenticated
     using (garage_id = (select private.garage_id_for('deliveries.read')));

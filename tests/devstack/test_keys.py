@@ -124,8 +124,9 @@ def test_the_official_javascript_client_works_with_both_keys(stack: Stack, tmp_p
     environment = {**stack.environment(), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     done = subprocess.run(["node", str(script)], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
-        "secret": ["invoices"],
+    answers = json.loads(done.stdout)
+    assert "invoices" in answers.pop("secret")
+    assert answers == {
         "refused": "42501",
         "olga": 1,
         "realtime": "SUBSCRIBED",

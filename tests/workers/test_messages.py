@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from workers.core.jobs import Locale, MailTemplate, PushTemplate, SendJob
+from workers.core.jobs import Locale, MailTemplate, PushDetails, PushTemplate, SendJob
 from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail, render_push
 
 LOCALES = ("nl", "fr", "en")
@@ -50,7 +50,7 @@ def test_a_credit_note_mail_says_what_it_corrects_and_asks_for_no_payment(
         "structured_communication": None,
     }
     job = send_job(locale, template="credit_note_issued", context=context, attachment=FILE)
-    mail = render_mail(job, PORTAL)
+    mail = render_mail(job, PORTAL, DMS)
     golden(f"credit_note_issued.{locale}.txt", shown(mail))
     golden(f"credit_note_issued.{locale}.html", mail.html)
     for body in (mail.text, mail.html):
@@ -107,6 +107,29 @@ def test_an_invitation_says_who_asks_where_to_accept_and_until_when(
         assert PORTAL not in body
     golden(f"member_invited.{locale}.txt", shown(mail))
     golden(f"member_invited.{locale}.html", mail.html)
+
+
+@pytest.mark.req("P12", "D8")
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_mail_about_a_message_says_where_to_read_it(
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
+) -> None:
+    context = {"garage_name": "Garage Noord", "customer_name": "Carla Peeters-Lefèvre"}
+    mail = render_mail(send_job(locale, template="message_received", context=context), PORTAL, DMS)
+    for body in (mail.text, mail.html):
+        assert PORTAL in body
+    golden(f"message_received.{locale}.txt", shown(mail))
+    golden(f"message_received.{locale}.html", mail.html)
+
+
+@pytest.mark.req("P14")
+def test_a_notification_says_more_only_where_that_was_allowed() -> None:
+    plain = render_push("message_received", "nl")
+    told = render_push("message_received", "nl", PushDetails(title="Garage Noord", body="Hij is klaar"))
+    photo = render_push("message_received", "nl", PushDetails(title="Garage Noord", body=None))
+    assert (told.title, told.body) == ("Garage Noord", "Hij is klaar")
+    assert (photo.title, photo.body) == ("Garage Noord", plain.body)
+    assert plain.title == "Nieuw bericht"
 
 
 @pytest.mark.req("P14")

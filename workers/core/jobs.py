@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 Locale = Literal["nl", "fr", "en"]
-MailTemplate = Literal["invoice_issued", "credit_note_issued", "member_invited"]
+MailTemplate = Literal["invoice_issued", "credit_note_issued", "member_invited", "message_received"]
 PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
@@ -197,6 +205,21 @@ class MemberInvitedContext(Payload):
     expires_on: date
 
 
+class MessageReceivedContext(Payload):
+    """What the mail `message_received` says: that there is something to read, never what."""
+
+    garage_name: str
+    customer_name: str
+
+
+MAIL_CONTEXTS: dict[MailTemplate, type[Payload]] = {
+    "invoice_issued": InvoiceIssuedContext,
+    "credit_note_issued": InvoiceIssuedContext,
+    "member_invited": MemberInvitedContext,
+    "message_received": MessageReceivedContext,
+}
+
+
 class SendJob(JobBase):
     """Send one e-mail."""
 
@@ -206,8 +229,14 @@ class SendJob(JobBase):
     locale: Locale
     recipient: Recipient
     sender: Sender
-    context: InvoiceIssuedContext | MemberInvitedContext
+    context: InvoiceIssuedContext | MemberInvitedContext | MessageReceivedContext
     attachment: Attachment | None
+
+    @model_validator(mode="after")
+    def _suits(self) -> Self:
+        if not isinstance(self.context, MAIL_CONTEXTS[self.template]):
+            raise ValueError("this context is not of this template")
+        return self
 
 
 class PushData(Payload):
@@ -217,14 +246,22 @@ class PushData(Payload):
     kind: str
 
 
+class PushDetails(Payload):
+    """What the customer allowed on this device's screen; a message without words has no `body`."""
+
+    title: str
+    body: str | None
+
+
 class PushJob(JobBase):
-    """Push one notification to one device."""
+    """Push one notification to one device; `details` are None unless its customer allowed them."""
 
     kind: Literal["send_push"]
     expo_token: str
     template: PushTemplate
     locale: Locale
     data: PushData
+    details: PushDetails | None = None
 
 
 Job = Annotated[RenderJob | SendJob | PushJob, Field(discriminator="kind")]

@@ -8,13 +8,22 @@ from typing import Any
 from jinja2 import Template
 
 from workers.core import money
-from workers.core.jobs import InvoiceIssuedContext, Locale, MailTemplate, PushTemplate, SendJob
+from workers.core.jobs import (
+    Locale,
+    MailTemplate,
+    MemberInvitedContext,
+    MessageReceivedContext,
+    PushDetails,
+    PushTemplate,
+    SendJob,
+)
 from workers.core.templating import template
 
 MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {
     "invoice_issued": "invoice_issued/1",
     "credit_note_issued": "credit_note_issued/1",
     "member_invited": "member_invited/1",
+    "message_received": "message_received/1",
 }
 
 
@@ -29,7 +38,10 @@ class Mail:
 
 @dataclass(frozen=True)
 class Push:
-    """A rendered notification: fixed words, since it crosses other people's servers and lock screens."""
+    """A rendered notification: fixed words, since it crosses other people's servers and lock screens.
+
+    Names and what was written only where the customer allowed them on that device.
+    """
 
     title: str
     body: str
@@ -47,10 +59,11 @@ def render_mail(job: SendJob, portal_url: str, dms_url: str) -> Mail:
     )
 
 
-def render_push(name: PushTemplate, locale: Locale) -> Push:
-    """The notification of a template: no names, no amounts."""
+def render_push(name: PushTemplate, locale: Locale, details: PushDetails | None = None) -> Push:
+    """The notification of a template: no names, no amounts, but for `details`, which were allowed."""
     text = template(f"messages/{name}.{locale}.txt.j2")
-    return Push(title=_block(text, "push_title", {}).strip(), body=_block(text, "push_body", {}).strip())
+    title, body = (_block(text, block, {}).strip() for block in ("push_title", "push_body"))
+    return Push(title=details.title, body=details.body or body) if details else Push(title, body)
 
 
 def _block(source: Template, name: str, values: dict[str, Any]) -> str:
@@ -59,7 +72,9 @@ def _block(source: Template, name: str, values: dict[str, Any]) -> str:
 
 def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
     context = job.context
-    if not isinstance(context, InvoiceIssuedContext):
+    if isinstance(context, MessageReceivedContext):
+        return {"locale": job.locale, "portal_url": portal_url, **context.model_dump()}
+    if isinstance(context, MemberInvitedContext):
         return {
             "locale": job.locale,
             "garage_name": context.garage_name,

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.core.logs import event
-from workers.edge import endpoints
+from workers.edge import endpoints, photos
 from workers.edge.database import Database, PostgresCalls
 from workers.edge.documents import Documents
 from workers.edge.endpoints import Edge
@@ -38,6 +38,7 @@ ROUTES = [
     Route("/portal/refresh", endpoints.refresh, methods=["POST"]),
     Route("/portal/logout", endpoints.logout, methods=["POST"]),
     Route("/portal/documents", endpoints.documents, methods=["POST"]),
+    Route("/portal/photos", photos.photo, methods=["POST"]),
     Route("/invoices/pdf", endpoints.invoice_pdf, methods=["POST"]),
     Route("/portal/.well-known/jwks.json", endpoints.jwks),
     Route("/health", endpoints.health),

@@ -134,16 +134,28 @@ class Database:
         self, claims: PortalClaims, *, invoice_id: UUID, grant_sha256: str, client: Client
     ) -> GrantedDocument | Refusal:
         """Log the access and let Storage sign this one object for the bearer of the grant."""
+        asked = {"invoice_id": invoice_id, "grant_sha256": grant_sha256}
+        return await self._grant("portal_grant_document", claims, asked, client)
+
+    async def grant_photo(
+        self, claims: PortalClaims, *, message_id: UUID, grant_sha256: str, client: Client
+    ) -> GrantedDocument | Refusal:
+        """As `grant_document`, for the photo of a message."""
+        asked = {"message_id": message_id, "grant_sha256": grant_sha256}
+        return await self._grant("portal_grant_photo", claims, asked, client)
+
+    async def _grant(
+        self, function: str, claims: PortalClaims, asked: Mapping[str, object], client: Client
+    ) -> GrantedDocument | Refusal:
         arguments = {
             "session_id": claims.session_id,
             "account_id": claims.sub,
             "garage_id": claims.garage_id,
-            "invoice_id": invoice_id,
-            "grant_sha256": grant_sha256,
+            **asked,
             "client_ip": client.ip,
             "user_agent": client.user_agent,
         }
-        answer = await self._calls.call("portal_grant_document", arguments)
+        answer = await self._calls.call(function, arguments)
         return Refusal.model_validate(answer) if "error" in answer else GrantedDocument.model_validate(answer)
 
 

@@ -82,6 +82,12 @@ class DocumentBody(_Body):
     invoice_id: UUID
 
 
+class PhotoBody(_Body):
+    """POST /portal/photos: the message that brought the photo."""
+
+    message_id: UUID
+
+
 Body = TypeVar("Body", bound=_Body)
 
 

@@ -1,12 +1,13 @@
 """`autexor demo`: the main job, end to end, with the real clients, told step by step.
 
-A garage issues an invoice, workers render and send it, its customer reads it on the portal, nobody else
-can, and the whole story can be traced. Every claim is checked; one that does not hold fails the demo.
+A car comes in and is worked on, its garage issues an invoice, workers render and send it, its customer
+reads it on the portal, nobody else can, and the whole story can be traced. Every claim is checked; one that
+does not hold fails the demo.
 """
 
 from cli.client import sign_in
-from cli.commands.demo import billing, deliveries, denials, paperwork, portal, story
-from cli.commands.demo.cast import OLGA, OTTO, RITA, STAFF_PASSWORD
+from cli.commands.demo import billing, check_in, conversation, deliveries, denials, paperwork, portal, story
+from cli.commands.demo.cast import CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack, ensure_up
 from cli.errors import CommandFailed, explain
@@ -22,7 +23,11 @@ def demo(as_json: JsonFlag = False) -> None:
     """
     stack = ensure_up()
     facts = Facts()
-    facts.values["urls"] = {"api": stack.api_url, "inbox": stack.inbox_url}
+    facts.values["urls"] = {
+        "api": stack.api_url,
+        "inbox": stack.inbox_url,
+        "portal": portal.page_url(stack, CARLA),
+    }
     try:
         _perform(stack, facts)
     except Exception as error:
@@ -44,13 +49,15 @@ def demo(as_json: JsonFlag = False) -> None:
 
 
 def _perform(stack: LocalStack, facts: Facts) -> None:
-    rita, otto, olga = (
-        sign_in(stack.api_url, stack.anon_key, email, STAFF_PASSWORD) for email in (RITA, OTTO, OLGA)
+    rita, marc, otto, olga = (
+        sign_in(stack.api_url, stack.anon_key, email, STAFF_PASSWORD) for email in (RITA, MARC, OTTO, OLGA)
     )
-    invoice = billing.draft_and_issue(rita, facts)
+    order = check_in.work_on_the_car(rita, marc, otto, facts)
+    invoice = billing.draft_and_issue(rita, marc, order, facts)
     document = deliveries.follow_document(rita, invoice, facts)
     deliveries.follow_messages(rita, stack, invoice, facts)
     carla = portal.visit(stack, rita, otto, invoice, facts)
+    conversation.converse(rita, carla, facts)
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
     paperwork.settle(rita, carla, invoice, facts)
@@ -70,6 +77,7 @@ def _show_summary(stack: LocalStack, facts: Facts) -> None:
             "denials": f"{len(facts.denials)}, each beside a request that is allowed",
             "API": stack.api_url,
             "inbox": stack.inbox_url,
+            "portal": f"{values['urls']['portal']} as {CARLA.email}, {CARLA.password}, PIN {CARLA.pin}",
             "look around": 'eval "$(.venv/bin/autexor stack env)", then export '
             f"AUTEXOR_EMAIL={OLGA} AUTEXOR_PASSWORD={STAFF_PASSWORD} and "
             f".venv/bin/autexor invoices trace {values['invoice_number']}",

@@ -1,4 +1,4 @@
-"""Step 1: Rita drafts an invoice for Carla's car and issues it."""
+"""Step 1, at the desk: Rita turns the finished work into a draft invoice and issues it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,11 @@ from typing import Any, cast
 
 from supabase import Client
 
-from cli.commands.demo.cast import CARLA_ID, CARLAS_CAR, NOORD
+from cli.commands.demo.denials import refusal
 from cli.commands.demo.facts import Facts
 
 Record = dict[str, Any]
 CENT = Decimal("0.01")
-KM_PER_VISIT = 37
 
 # Half cents on purpose (rounded away from zero), at two rates.
 LINES: Sequence[Mapping[str, str]] = (
@@ -22,12 +21,10 @@ LINES: Sequence[Mapping[str, str]] = (
 )
 
 
-def draft_and_issue(rita: Client, facts: Facts) -> Record:
-    """Draft, issue and check one invoice; returns its row as the API answered it."""
-    facts.step("Rita (receptionist, Garage Noord) drafts an invoice for Carla's car and issues it")
+def draft_and_issue(rita: Client, marc: Client, order: Record, facts: Facts) -> Record:
+    """Draft what the work order says, issue and check it; returns the invoice as the API answered it."""
     last_numbers = _last_numbers(rita)
-    odometer_km = _next_odometer(rita)
-    invoice_id = _draft(rita, odometer_km)
+    invoice_id = _draft(rita, marc, order, facts)
     invoice = cast(Record, rita.rpc("issue_invoice", {"invoice_id": invoice_id}).execute().data)
     facts.values["invoice_number"] = invoice["invoice_number"]
     facts.values["structured_communication"] = invoice["structured_communication"]
@@ -38,7 +35,7 @@ def draft_and_issue(rita: Client, facts: Facts) -> Record:
     vehicle = invoice["snapshot"]["vehicle"]
     facts.prove(
         "the frozen snapshot states VIN and odometer",
-        bool(vehicle["vin"]) and vehicle["odometer_km"] == odometer_km,
+        bool(vehicle["vin"]) and vehicle["odometer_km"] == order["odometer_in_km"],
         f"{vehicle['vin']}, {vehicle['odometer_km']} km",
     )
     document = _documents(rita, invoice_id)[0]
@@ -74,21 +71,20 @@ def is_structured_communication(text: str) -> bool:
     return int(digits[10:]) == (int(digits[:10]) % 97 or 97)
 
 
-def _draft(rita: Client, odometer_km: int) -> str:
-    draft = {
-        "garage_id": NOORD,
-        "customer_id": CARLA_ID,
-        "vehicle_id": CARLAS_CAR,
-        "odometer_km": odometer_km,
-        "note": "Bedankt voor uw bezoek.",
-    }
-    invoice_id = str(cast(list[Record], rita.table("invoices").insert(draft).execute().data)[0]["id"])
-    lines = [
-        {"garage_id": NOORD, "invoice_id": invoice_id, "position": position, **line}
-        for position, line in enumerate(LINES, start=1)
-    ]
-    rita.table("invoice_lines").insert(lines).execute()
-    return invoice_id
+def _draft(rita: Client, marc: Client, order: Record, facts: Facts) -> str:
+    work = {"work_order_id": order["id"]}
+    by_marc = refusal(marc.rpc("invoice_work_order", work).execute)
+    draft = cast(Record, rita.rpc("invoice_work_order", work).execute().data)
+    lines = rita.table("invoice_lines").select("id").eq("invoice_id", draft["id"]).execute().data
+    facts.prove(
+        "one click makes its draft invoice, every line of the work on it",
+        len(lines) == len(LINES),
+        f"{len(lines)} lines",
+    )
+    facts.deny(
+        "the same click by Marc", control="Rita's worked", expected="permission_missing", actual=by_marc
+    )
+    return str(draft["id"])
 
 
 def _last_numbers(rita: Client) -> dict[int, int]:
@@ -123,15 +119,3 @@ def _check_totals(rita: Client, invoice: Record, facts: Facts) -> None:
     sums = [sum(Decimal(rate[name]) for rate in rates) for name in ("base", "vat")]
     is_sum = [str(sums[0]), str(sums[1]), str(sum(sums))] == list(totals.values())
     facts.prove("the totals are the sums of the rates", is_sum, f"EUR {totals['gross']}")
-
-
-def _next_odometer(rita: Client) -> int:
-    newest = (
-        rita.table("odometer_readings")
-        .select("reading_km")
-        .eq("vehicle_id", CARLAS_CAR)
-        .order("reading_km", desc=True)
-        .limit(1)
-        .execute()
-    )
-    return int(cast(list[Record], newest.data)[0]["reading_km"]) + KM_PER_VISIT

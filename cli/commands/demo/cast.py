@@ -10,6 +10,7 @@ KARELS_ACCOUNT = "55555555-0000-4000-8000-000000000002"
 STAFF_PASSWORD = "autexor-demo"
 OLGA = "olga@garage-noord.test"
 RITA = "rita@garage-noord.test"
+MARC = "marc@garage-noord.test"
 OTTO = "otto@garage-zuid.test"
 
 

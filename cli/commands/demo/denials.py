@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import httpx
 from postgrest import APIError
+from storage3.exceptions import StorageApiError
 from supabase import Client
 
 from cli.client import anonymous
@@ -56,12 +57,14 @@ def refuse_everyone_else(
 
 
 def refusal(call: Callable[[], object]) -> str:
-    """The stable code (or SQLSTATE) an API call was refused with; "allowed" if it was not."""
+    """The stable code (SQLSTATE, Storage's status) a call was refused with; "allowed" if it was not."""
     try:
         call()
     except APIError as error:
         is_ours = (error.code or "").startswith("PT")
         return str(error.details if is_ours else error.code)
+    except StorageApiError as error:
+        return str(error.status)
     return "allowed"
 
 

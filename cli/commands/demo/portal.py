@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import httpx
 import jwt
@@ -52,6 +53,12 @@ def login(stack: LocalStack, customer: PortalCustomer, pin: str | None = None) -
     return httpx.post(f"{stack.api_url}/functions/v1/portal/login", json=body, timeout=30)
 
 
+def page_url(stack: LocalStack, customer: PortalCustomer) -> str:
+    """The reference portal, playing the installation that the seeds bound to this customer."""
+    played = {"garage": NOORD, "device_id": customer.device_id, "fingerprint": customer.fingerprint}
+    return f"{stack.api_url}/portal/#{urlencode(played)}"
+
+
 def open_session(stack: LocalStack, customer: PortalCustomer) -> PortalSession:
     """Sign a customer in. Raises httpx.HTTPStatusError when the edge refuses."""
     answer = login(stack, customer).raise_for_status().json()
@@ -94,6 +101,11 @@ def _check_reading(carla: PortalSession, invoice: Record, facts: Facts) -> None:
         "her invoice with its lines",
         len(invoices) == 1 and len(lines) == len(invoice["snapshot"]["lines"]),
         f"{invoices[0]['invoice_number']}, {len(lines)} lines",
+    )
+    facts.prove(
+        "with the text of a QR code that pays what is left of it",
+        f"\nEUR{invoices[0]['balance']:.2f}\n" in invoices[0]["payment_qr"],
+        f"EUR {invoices[0]['balance']:.2f}",
     )
     facts.prove("and no snapshot or internal note", not {"snapshot", "internal_note"} & set(invoices[0]))
     facts.values["rows_seen"] = {"carla": {"invoices": len(invoices), "invoice_lines": len(lines)}}

@@ -1,0 +1,55 @@
+"""What several nouns look up before they act: rows as records, the garage one works at, who is who."""
+
+from typing import Any, cast
+
+from supabase import Client
+
+from cli.errors import CommandFailed
+
+Record = dict[str, Any]
+
+
+def records(data: object) -> list[Record]:
+    """What the API answered, as rows."""
+    return cast(list[Record], data)
+
+
+def readable(data: object, permission: str) -> list[Record]:
+    """The rows of a list that is never empty to who may read it. Raises CommandFailed when it is."""
+    rows = records(data)
+    if not rows:
+        raise CommandFailed(
+            "permission_missing",
+            f'This needs the permission "{permission}"',
+            "the API shows you nothing of it",
+            "Ask an owner or manager of the garage",
+        )
+    return rows
+
+
+def active_garage(client: Client) -> Record:
+    """The garage that every command is about: its id, trade_name and the caller's role there."""
+    for garage in my_garages(client):
+        if garage["is_active"]:
+            return garage
+    raise CommandFailed(
+        "no_active_garage",
+        "You are signed in, but at no garage",
+        "your account works for none, or no longer",
+        "Ask an owner to invite you, or choose one with `autexor garage switch`",
+    )
+
+
+def my_garages(client: Client) -> list[Record]:
+    """Every garage the caller works for."""
+    return records(client.rpc("my_garages").execute().data)
+
+
+def names(client: Client) -> dict[str, str]:
+    """Actors of the audit log, as far as the caller may know them: `staff:<id>` to a name and a role."""
+    members = records(client.table("memberships").select("user_id,full_name,role").execute().data)
+    accounts = records(client.table("portal_accounts").select("id,login").execute().data)
+    return {
+        **{f"staff:{row['user_id']}": f"{row['full_name']} ({row['role']})" for row in members},
+        **{f"customer:{row['id']}": f"{row['login']} (customer)" for row in accounts},
+    }

@@ -1,0 +1,36 @@
+// What the page says, in its three languages.
+export const WORDS = {
+  nl: {
+    title: "Klantenportaal", skip: "Naar de inhoud", language: "Taal", signIn: "Aanmelden", signOut: "Afmelden",
+    garage: "Code van uw garage", email: "E-mailadres", password: "Wachtwoord", pin: "Pincode (6 cijfers)",
+    hello: (name) => `Dag ${name}`, vehicles: "Uw voertuigen", invoices: "Uw facturen", conversation: "Gesprek met de garage",
+    number: "Nummer", date: "Datum", total: "Totaal", state: "Status", document: "Document", open: "Open pdf",
+    openOf: (number) => `Open pdf van ${number}`, noDocument: "Geen pdf", more: "Toon meer", noneYet: "Nog niets",
+    unpaid: "Te betalen", partly_paid: "Deels betaald", paid: "Betaald", overpaid: "Te veel betaald", credited: "Gecrediteerd",
+    credit_note: "Creditnota", left: (amount) => `Nog ${amount}`, reference: "Mededeling", message: "Uw bericht", photo: "Foto (mag, hoogstens 5 MB)", send: "Verstuur",
+    you: "U", read: "gelezen", sent: "Verstuurd", showPhoto: "Toon de foto", unread: (n) => `${n} nieuw`, arrived: "Nieuw bericht",
+    signedOut: "U bent afgemeld", idle: "U bent afgemeld omdat u een tijd niets deed", working: "Even geduld …", broken: "Er ging iets mis. Probeer opnieuw.",
+  },
+  fr: {
+    title: "Portail client", skip: "Aller au contenu", language: "Langue", signIn: "Se connecter", signOut: "Se déconnecter",
+    garage: "Code de votre garage", email: "Adresse e-mail", password: "Mot de passe", pin: "Code PIN (6 chiffres)",
+    hello: (name) => `Bonjour ${name}`, vehicles: "Vos véhicules", invoices: "Vos factures", conversation: "Conversation avec le garage",
+    number: "Numéro", date: "Date", total: "Total", state: "Statut", document: "Document", open: "Ouvrir le PDF",
+    openOf: (number) => `Ouvrir le PDF de ${number}`, noDocument: "Pas de PDF", more: "Afficher plus", noneYet: "Rien pour l’instant",
+    unpaid: "À payer", partly_paid: "Payée en partie", paid: "Payée", overpaid: "Trop payé", credited: "Créditée",
+    credit_note: "Note de crédit", left: (amount) => `Reste ${amount}`, reference: "Communication", message: "Votre message", photo: "Photo (facultatif, 5 Mo maximum)", send: "Envoyer",
+    you: "Vous", read: "lu", sent: "Envoyé", showPhoto: "Afficher la photo", unread: (n) => `${n} nouveau${n > 1 ? "x" : ""}`, arrived: "Nouveau message",
+    signedOut: "Vous êtes déconnecté", idle: "Vous avez été déconnecté après un temps d’inactivité", working: "Un instant …", broken: "Une erreur s’est produite. Réessayez.",
+  },
+  en: {
+    title: "Customer portal", skip: "Skip to content", language: "Language", signIn: "Sign in", signOut: "Sign out",
+    garage: "Code of your garage", email: "E-mail address", password: "Password", pin: "PIN (6 digits)",
+    hello: (name) => `Hello ${name}`, vehicles: "Your vehicles", invoices: "Your invoices", conversation: "Conversation with the garage",
+    number: "Number", date: "Date", total: "Total", state: "Status", document: "Document", open: "Open PDF",
+    openOf: (number) => `Open PDF of ${number}`, noDocument: "No PDF", more: "Show more", noneYet: "Nothing yet",
+    unpaid: "To be paid", partly_paid: "Partly paid", paid: "Paid", overpaid: "Overpaid", credited: "Credited",
+    credit_note: "Credit note", left: (amount) => `${amount} left`, reference: "Reference", message: "Your message", photo: "Photo (optional, 5 MB at most)", send: "Send",
+    you: "You", read: "read", sent: "Sent", showPhoto: "Show the photo", unread: (n) => `${n} new`, arrived: "New message",
+    signedOut: "You are signed out", idle: "You were signed out after some time without activity", working: "One moment …", broken: "Something went wrong. Try again.",
+  },
+};
