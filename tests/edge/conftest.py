@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from workers.adapters.memory import MemoryPdf
+from workers.edge.account_database import AccountDatabase
 from workers.edge.app import assemble
 from workers.edge.database import Database
 from workers.edge.documents import Documents
 from workers.edge.endpoints import Admission, Edge
 from workers.edge.keys import SigningKey, SigningKeys
+from workers.edge.proofs import Proofs
 from workers.edge.secrets import SecretVerifier, hash_secret
 from workers.edge.storage import StorageSigner
 from workers.edge.tokens import RefreshTokens, TokenSigner
@@ -158,10 +160,13 @@ def make_edge(
             return httpx.Response(200, json={"signedURL": f"{path}?token={secrets.token_hex()}"})
 
         http = httpx.AsyncClient(transport=httpx.MockTransport(answer_storage))
+        accounts = AccountDatabase(calls)
         edge = Edge(
             database=Database(calls),
+            accounts=accounts,
+            proofs=Proofs(accounts.take_proof, ("https://project.supabase.test/functions/v1",)),
             ping=calls.ping,
-            verifier=SecretVerifier(PEPPER, threads=1),
+            verifier=SecretVerifier({"": PEPPER}, threads=1),
             signer=TokenSigner(SigningKeys(keys=(signing_key,))),
             refresh_tokens=RefreshTokens(PEPPER),
             storage=StorageSigner(http, "https://project.supabase.test", "anon-key"),

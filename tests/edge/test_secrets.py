@@ -66,7 +66,7 @@ def test_both_secrets_are_evaluated_whatever_is_known(
 ) -> None:
     password_hash = hash_secret(PEPPER, "right-pw") if knows_password else None
     pin_hash = hash_secret(PEPPER, "481516") if knows_pin else None
-    verifier = SecretVerifier(PEPPER, threads=1)
+    verifier = SecretVerifier({"": PEPPER}, threads=1)
     evaluated: list[str] = []
 
     def counting(pepper: bytes, secret: str, stored: str) -> bool:
@@ -81,7 +81,7 @@ def test_both_secrets_are_evaluated_whatever_is_known(
 
 @pytest.mark.req("P4")
 def test_a_dummy_opens_nothing_even_if_it_matched(monkeypatch: pytest.MonkeyPatch) -> None:
-    verifier = SecretVerifier(PEPPER, threads=1)
+    verifier = SecretVerifier({"": PEPPER}, threads=1)
     monkeypatch.setattr(edge_secrets, "verify_secret", lambda *_: True)
     assert asyncio.run(verifier.verify_pair("password", "481516", "hash", "hash"))
     for password_hash, pin_hash in [(None, None), ("hash", None), (None, "hash")]:

@@ -111,7 +111,7 @@ def test_plain_http_is_for_this_machine_in_the_local_stack_only(settings: ReadSe
 
 @pytest.mark.req("P4")
 def test_a_short_pepper_is_for_the_local_stack_only(settings: ReadSettings) -> None:
-    assert settings(environment="devstack", portal_pepper="6465767374616b").pepper == b"devstak"
+    assert settings(environment="devstack", portal_pepper="6465767374616b").peppers == {"": b"devstak"}
     for pepper in ("6465767374616b", "zz" * 32, ""):
         with pytest.raises(ValidationError, match="portal_pepper") as refused:
             settings(portal_pepper=pepper)

@@ -49,6 +49,8 @@ def test_a_right_login_gets_both_tokens(
         "login": "carla@example.test",
         "device_id": "carla-phone-noord",
         "fingerprint": "fp-carla",
+        "key_thumbprint": None,
+        "purpose": "login",
         "client_ip": "192.0.2.1",
     }
     finished = edge.calls.arguments_of("portal_login_finish")
@@ -143,6 +145,7 @@ def test_a_refresh_hands_out_the_same_successor_each_time(make_edge: MakeEdge) -
         "next_token_sha256": sha256_hex(first["refresh_token"]),
         "device_id": "carla-phone-noord",
         "fingerprint": "fp-carla",
+        "key_thumbprint": None,
         "client_ip": "192.0.2.1",
     }
 
