@@ -118,6 +118,23 @@ def test_a_short_pepper_is_for_the_local_stack_only(settings: ReadSettings) -> N
         assert "6465767374616b" not in str(refused.value)
 
 
+@pytest.mark.req("P4")
+def test_several_peppers_have_ids_and_keep_their_order(settings: ReadSettings) -> None:
+    read = settings(portal_pepper=f"p2:{'cd' * 32}, {'ab' * 32}")
+    assert list(read.peppers.items()) == [("p2", b"\xcd" * 32), ("", b"\xab" * 32)]
+    for odd in (f"{'ab' * 32},{'cd' * 32}", f"P2:{'ab' * 32}", f"a#b:{'ab' * 32}", f"p2:{'ab' * 32},p1:abcd"):
+        with pytest.raises(ValidationError, match="portal_pepper") as refused:
+            settings(portal_pepper=odd)
+        assert "abab" not in str(refused.value)
+
+
+@pytest.mark.req("P6")
+def test_proofs_name_the_projects_own_address_unless_another_is_given(settings: ReadSettings) -> None:
+    assert settings().public_urls == ("https://project.supabase.co/functions/v1",)
+    given = settings(portal_api_urls="https://portal.autexor.be/functions/v1/, https://b.test/x")
+    assert given.public_urls == ("https://portal.autexor.be/functions/v1", "https://b.test/x")
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "web"])
 def test_the_port_is_given(settings: ReadSettings, port: str) -> None:
     with pytest.raises(ValidationError, match="edge_port"):
