@@ -1,9 +1,11 @@
 """Attacks on the portal's tokens and sign-in, at the edge, PostgREST, Storage and Realtime of a stack."""
 
 import base64
+import hashlib
+import hmac
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ import jwt
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm
 from websockets.sync.client import connect
 
 from devstack.keys import Keys, load_or_create
@@ -73,7 +77,7 @@ class Target:
         return {
             "edge": self.portal("photos", {"message_id": photo}, token).status_code == 200,
             "postgrest": self.reads(token),
-            "storage": self.lists(token),
+            "storage": self.stores(token),
             "realtime": self.joins(token),
         }
 
@@ -90,7 +94,7 @@ class Target:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["storage_path"])
 
-    def lists(self, token: str) -> bool:
+    def stores(self, token: str) -> bool:
         """Storage lets a customer do one thing by their own token: put the photo that was announced."""
         path = self.announce(self.sign_in(CARLA)["access_token"])
         headers = {"authorization": f"Bearer {token}", "content-type": "image/png"}
@@ -151,9 +155,6 @@ def b64(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-Forge = Callable[[dict[str, Any], Keys], str]
-
-
 def signed(claims: dict[str, Any], keys: Keys, /, **header: Any) -> str:
     first = keys.portal_keys[0]
     return jwt.encode(
@@ -163,13 +164,11 @@ def signed(claims: dict[str, Any], keys: Keys, /, **header: Any) -> str:
 
 def by_another_key(claims: dict[str, Any], keys: Keys, /, **header: Any) -> str:
     other = ec.generate_private_key(ec.SECP256R1())
+    claims = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(claims, other, algorithm="ES256", headers={"kid": keys.portal_keys[0]["kid"], **header})
 
 
 def hs256(claims: dict[str, Any], secret: bytes, kid: str) -> str:
-    import hashlib
-    import hmac
-
     head = f"{b64({'alg': 'HS256', 'typ': 'JWT', 'kid': kid})}.{b64(claims)}"
     mac = hmac.new(secret, head.encode(), hashlib.sha256).digest()
     return f"{head}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
@@ -183,8 +182,6 @@ def altered(token: str, **changes: Any) -> str:
 
 def attacker_jwk() -> tuple[Any, dict[str, Any]]:
     private = ec.generate_private_key(ec.SECP256R1())
-    from jwt.algorithms import ECAlgorithm
-
     jwk: dict[str, Any] = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     return private, jwk
 
@@ -198,7 +195,9 @@ def forgeries(good: str, keys: Keys) -> dict[str, str]:
     own_jwk = jwt.encode(claims, private, algorithm="ES256", headers={"kid": kid, "jwk": injected})
     own_kid = jwt.encode(claims, private, algorithm="ES256", headers={"kid": "../../dev/null"})
     jku = {"jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9/cert"}
-    pem = jwt.PyJWK(public | {"alg": "ES256"}).key.public_bytes(*_pem())
+    pem = jwt.PyJWK(public | {"alg": "ES256"}).key.public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )
     now = int(time.time())
     return {
         "alg none": f"{b64({'alg': 'none', 'typ': 'JWT', 'kid': kid})}.{b64(claims)}.",
@@ -209,6 +208,9 @@ def forgeries(good: str, keys: Keys) -> dict[str, str]:
         "HS256 with the x coordinate": hs256(claims, public["x"].encode(), kid),
         "HS256 with nothing": hs256(claims, b"", kid),
         "another key": by_another_key(claims, keys),
+        "another key, wrong audience": by_another_key(claims | {"aud": "anon"}, keys),
+        "another key, no end": by_another_key({**claims, "exp": None}, keys),
+        "another key, service_role": by_another_key(claims | {"role": "service_role"}, keys),
         "another key, jwk injected": own_jwk,
         "another key, jku and x5u injected": by_another_key(claims, keys, **jku),
         "another key, kid injected": own_kid,
@@ -219,12 +221,6 @@ def forgeries(good: str, keys: Keys) -> dict[str, str]:
         "expired": signed(claims | {"exp": now - 3600}, keys),
         "not yet": signed(claims | {"nbf": now + 3600}, keys),
     }
-
-
-def _pem() -> tuple[Any, Any]:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
 
 
 @pytest.mark.slow
@@ -293,7 +289,8 @@ def test_a_token_opens_nothing_once_its_session_has_ended(target: Target, photo:
             target.sql("update public.portal_devices set revoked_at = null where id = %s", device)
         case "garage":
             target.sql(
-                "update public.portal_sessions set revoked_at = now(), revoke_reason = 'garage' where id = %s",
+                "update public.portal_sessions set revoked_at = now(), revoke_reason = 'garage'"
+                " where id = %s",
                 session,
             )
     assert target.doors(token, photo) == NOWHERE

@@ -1,8 +1,5 @@
 import json
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,7 +9,6 @@ from pydantic import ValidationError
 from workers.edge.client_address import client_address
 from workers.edge.settings import EdgeSettings
 
-ROOT = Path(__file__).parents[2]
 ReadSettings = Callable[..., EdgeSettings]
 KEY = {**ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True), "kid": "now"}
 GOOD = {
@@ -74,17 +70,6 @@ def test_secrets_do_not_show_in_settings(settings: ReadSettings) -> None:
     assert "canary" not in shown
     assert "abab" not in shown
     assert KEY["d"] not in shown
-
-
-@pytest.mark.req("P5")
-def test_the_command_makes_keys_that_the_settings_take(settings: ReadSettings) -> None:
-    command = [sys.executable, "-W", "error", "-m", "workers.edge.keys"]
-    printed = [
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout for _ in range(2)
-    ]
-    first, second = (settings(portal_signing_keys=text).portal_signing_keys.keys[0] for text in printed)
-    assert first.d is not None
-    assert (first.kid, first.x) != (second.kid, second.x)
 
 
 @pytest.mark.req("P5")
