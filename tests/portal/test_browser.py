@@ -9,7 +9,7 @@ import pytest
 from devstack.config import ROOT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SAID = ("API_URL", "ANON_KEY", "INVOICE_ID")
+SAID = ("API_URL", "ANON_KEY", "INVOICE_ID", "INVITED_EMAIL_2", "INVITATION_TOKEN_2")
 
 
 def chromium() -> str:
@@ -21,7 +21,7 @@ def chromium() -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.req("P9", "P10", "P11", "P12", "P13")
+@pytest.mark.req("P2", "P9", "P10", "P11", "P12", "P13")
 def test_a_customer_uses_the_reference_portal(portal: dict[str, str]) -> None:
     done = subprocess.run(
         ["node", "--test", "--test-reporter=spec", "portal_contract/browser.mjs"],

@@ -1,10 +1,15 @@
 """A customer's access from the invitation to its end, over HTTP and the real SQL."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+
+from sql_tests.steps import claim, finish
+from workers.core.jobs import SendJob, parse_job
+from workers.core.messages import render_mail
 
 Person = dict[str, str]
 Member = tuple[Person, dict[str, Any]]
@@ -232,6 +237,71 @@ def test_a_key_once_proved_is_needed_from_then_on(
     assert portal.post("pin/change", pins, bearer, with_key).status_code == 204
     stolen = device | {"refresh_token": renewed.json()["refresh_token"]}
     assert code(portal.post("refresh", stolen)) == (401, "device_mismatch")
+
+
+@pytest.mark.req("P6")
+def test_a_key_proved_at_activation_or_binding_is_the_devices_from_the_start(
+    portal: Any, invite: Callable[[], Any], app_key: Any, another_key: Any
+) -> None:
+    newcomer, at = invite(), portal.address_of
+    made = portal.post("activate", newcomer.activation(), proof=app_key.proof(at("activate")))
+    assert made.status_code == 200
+    person = newcomer.person
+    assert code(portal.login(person)) == (401, "invalid_login")
+    assert portal.post("login", person, proof=app_key.proof(at("login"))).status_code == 200
+    # The phone is set up anew: mail and password give it another key.
+    asked = part(person, ("garage_id", "email", "password", *DEVICE))
+    portal.post("devices/request", asked)
+    mailed = portal.mailed("portal_device_code", person["email"])
+    confirm = asked | {"code": mailed, "pin": person["pin"]}
+    bound = portal.post("devices/confirm", confirm, proof=another_key.proof(at("devices/confirm")))
+    assert bound.status_code == 200, bound.text
+    assert code(portal.post("login", person, proof=app_key.proof(at("login")))) == (401, "invalid_login")
+    assert portal.post("login", person, proof=another_key.proof(at("login"))).status_code == 200
+
+
+@pytest.mark.req("P2", "P3")
+def test_workers_take_every_mail_about_access_and_its_token_works(
+    portal: Any, member: Member, invite: Callable[[], Any]
+) -> None:
+    person, tokens = member
+    new = "moved-" + person["email"]
+    invited = invite()
+    portal.post("password/forgot", part(person, ("garage_id", "email")))
+    portal.mailed("portal_password_reset", person["email"])
+    portal.post("devices/request", part(person, ("garage_id", "email", "password", *DEVICE)))
+    portal.mailed("portal_device_code", person["email"])
+    portal.post("email/change", part(person, CONFIRMED, new_email=new), tokens["access_token"])
+    portal.mailed("portal_email_change", new)
+    jobs = {}
+    for claimed in claim(portal.database, "send"):
+        job = parse_job(claimed["job"])
+        if isinstance(job, SendJob) and job.recipient.address in (
+            person["email"],
+            new,
+            invited.person["email"],
+        ):
+            jobs[job.template] = (
+                job,
+                render_mail(job, "https://portal.autexor.be", "https://app.autexor.be"),
+            )
+            finish(portal.database, "send", claimed)
+    assert set(jobs) == {
+        "portal_invited",
+        "portal_password_reset",
+        "portal_device_code",
+        "portal_email_change",
+        "portal_notice",
+    }
+    link = re.search(r"/password#garage=([0-9a-f-]+)&token=(\w+)", jobs["portal_password_reset"][1].text)
+    assert link is not None and link[1] == person["garage_id"]
+    assert portal.post("password/reset", {"token": link[2], "password": NEW}).status_code == 204
+    kept = portal.sql("select token from private.portal_mails where token is not null")
+    assert [row["token"] for row in kept if row["token"] in (link[2], invited.token)] == []
+    texts = portal.sql(
+        "select 1 from public.communications where starts_with(template, 'portal') and body_text is not null"
+    )
+    assert texts == []
 
 
 @pytest.mark.req("P3", "P5")
