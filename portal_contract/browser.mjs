@@ -100,7 +100,7 @@ test("Noor opens the link of her invitation, chooses, and is in", async (t) => {
   t.after(() => browser.close());
   const page = await browser.newPage({ locale: "nl-BE" });
   const link = new URLSearchParams({ garage: NOORD, token: INVITATION_TOKEN_2 });
-  await page.goto(`${API_URL}/portal/#${link}`);
+  await page.goto(`${API_URL}/portal/activate#${link}`);
   await page.getByRole("heading", { name: "Activeer uw toegang" }).waitFor();
   assert.equal(await page.getByLabel("E-mailadres").isVisible(), false);
   const choose = async (pin) => {

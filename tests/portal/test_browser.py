@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+import httpx
 import pytest
 
 from devstack.config import ROOT
@@ -33,3 +34,14 @@ def test_a_customer_uses_the_reference_portal(portal: dict[str, str]) -> None:
     )
     print(done.stdout, done.stderr)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_addresses_of_mails_are_those_of_the_page(portal: dict[str, str]) -> None:
+    pages = [
+        httpx.get(f"{portal['AUTEXOR_PORTAL_URL']}{path}", follow_redirects=True, trust_env=False)
+        for path in ("", "/", "/activate")
+    ]
+    assert [(page.status_code, page.text) for page in pages] == [(200, pages[0].text)] * 3
+    assert "sign-in-form" in pages[0].text
+    missing = httpx.get(f"{portal['AUTEXOR_PORTAL_URL']}/elsewhere", trust_env=False)
+    assert missing.status_code == 404

@@ -15,7 +15,7 @@ _TAIL = string.digits + string.punctuation
 
 
 def check_password(password: str, login: str = "") -> None:
-    """Refuse a common password, one with only digits and signs behind it, and one that holds the login.
+    """Refuse a common password, also with digits and signs behind it; one of few letters; one with the login.
 
     Raises EdgeError `password_too_common`.
     """
