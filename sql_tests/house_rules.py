@@ -117,6 +117,14 @@ TABLES = (
         "drop policy tenant_floor on storage.objects",
     ),
     Rule(
+        "private channels have the floor, too",
+        """select 'realtime.messages' where not exists (select from policies p
+            where p.name = 'realtime.messages' and p.polname = 'tenant_floor' and not p.polpermissive
+              and p.polcmd = '*' and p.polroles = '{0}' and p.writes = p.reads
+              and p.reads like '(split_part(%realtime.topic()%, '':''::text, 2) = %private.garage_id()%)')""",
+        "drop policy tenant_floor on realtime.messages",
+    ),
+    Rule(
         "every tenant table has an index that starts with the garage",
         """select name from tenant where not exists (select from pg_index i
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
