@@ -118,10 +118,12 @@ TABLES = (
     ),
     Rule(
         "private channels have the floor, too",
-        """select 'realtime.messages' where not exists (select from policies p
-            where p.name = 'realtime.messages' and p.polname = 'tenant_floor' and not p.polpermissive
-              and p.polcmd = '*' and p.polroles = '{0}' and p.writes = p.reads
-              and p.reads like '(split_part(%realtime.topic()%, '':''::text, 2) = %private.garage_id()%)')""",
+        """select 'realtime.messages' where not exists (select from pg_policy p
+            where p.polrelid = 'realtime.messages'::regclass and p.polname = 'tenant_floor'
+              and not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
+              and pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(p.polwithcheck, p.polrelid)
+              and pg_get_expr(p.polqual, p.polrelid) like
+                '(split_part((%realtime.topic()%), '':''::text, 2) = ((%private.garage_id()%))::text)')""",
         "drop policy tenant_floor on realtime.messages",
     ),
     Rule(
