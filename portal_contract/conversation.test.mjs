@@ -32,9 +32,10 @@ async function answerAs(member, conversation_id, body, photo_id = null) {
 test("a message reaches the garage, its answer the customer, and each learns that it was read", async () => {
   const supabase = app.client;
   // #region listen
-  const { data: profile } = await supabase.from("profile").select("id").single();
+  const { data: profile } = await supabase.from("profile").select("id, garage_id").single();
   await supabase.realtime.setAuth();
-  const channel = supabase.channel(`customer:${profile.id}:conversations`, { config: { private: true } });
+  const topic = `garage:${profile.garage_id}:customer:${profile.id}`;
+  const channel = supabase.channel(topic, { config: { private: true } });
   // Events: message, read, conversation. They say that there is something, never what: read it then.
   // #endregion
   const garage = rita.channel(`garage:${NOORD}:conversations`, { config: { private: true } });
@@ -80,7 +81,7 @@ test("a message reaches the garage, its answer the customer, and each learns tha
 
 test("nobody else joins either channel", async () => {
   const mine = ok(await app.client.from("profile").select("id").single()).id;
-  const topics = [`customer:${mine}:conversations`, `garage:${NOORD}:conversations`];
+  const topics = [`garage:${NOORD}:customer:${mine}`, `garage:${NOORD}:conversations`];
   for (const [client, allowed] of [[app.client, [topics[0]]], [karel.client, []], [rita, [topics[1]]], [otto, []]]) {
     await client.realtime.setAuth();
     for (const topic of topics) {

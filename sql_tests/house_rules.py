@@ -119,6 +119,16 @@ TABLES = (
         "drop policy tenant_floor on storage.objects",
     ),
     Rule(
+        "private channels have the floor, too",
+        """select 'realtime.messages' where not exists (select from pg_policy p
+            where p.polrelid = 'realtime.messages'::regclass and p.polname = 'tenant_floor'
+              and not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
+              and pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(p.polwithcheck, p.polrelid)
+              and pg_get_expr(p.polqual, p.polrelid) like
+                '(split_part((%realtime.topic()%), '':''::text, 2) = ((%private.garage_id()%))::text)')""",
+        "drop policy tenant_floor on realtime.messages",
+    ),
+    Rule(
         "every tenant table has an index that starts with the garage",
         """select name from tenant where not exists (select from pg_index i
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]

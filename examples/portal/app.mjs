@@ -240,9 +240,9 @@ async function send(form) {
 }
 
 async function listen() {
-  const { id } = data(await app.client.from("profile").select("id").single());
+  const { id, garage_id } = data(await app.client.from("profile").select("id, garage_id").single());
   await app.client.realtime.setAuth();
-  const channel = app.client.channel(`customer:${id}:conversations`, { config: { private: true } });
+  const channel = app.client.channel(`garage:${garage_id}:customer:${id}`, { config: { private: true } });
   for (const event of ["message", "read", "conversation"]) {
     channel.on("broadcast", { event }, ({ payload }) => {
       if (event === "message" && payload.sender === "garage") say(word("arrived"));

@@ -68,7 +68,7 @@ def test_both_sides_hear_of_a_message_and_of_its_being_read_and_never_what_it_sa
     connection: Connection,
 ) -> None:
     thread = thread_of(connection, CARLA)
-    topics = [f"customer:{CARLA.customer_id}:conversations", f"garage:{NOORD}:conversations"]
+    topics = [f"garage:{NOORD}:conversations", f"garage:{NOORD}:customer:{CARLA.customer_id}"]
     steps: list[tuple[Actor, str, str, dict[str, object]]] = [
         (RITA, f"select public.mark_conversation_read('{thread}')", "read", {"reader": "garage"}),
         (RITA, ANSWER.replace("%s", "'{}'").format(NOORD, thread, "Geheim"), "message", {"sender": "garage"}),
@@ -91,13 +91,18 @@ def test_both_sides_hear_of_a_message_and_of_its_being_read_and_never_what_it_sa
 @pytest.mark.req("D1")
 def test_a_customer_listens_on_their_own_channel_alone(connection: Connection) -> None:
     def topic(customer: Customer) -> str:
-        return f"customer:{customer.customer_id}:conversations"
+        return f"garage:{customer.garage_id}:customer:{customer.customer_id}"
 
     for customer in (CARLA, KAREL, CARLA_AT_ZUID):
         others = {CARLA, KAREL, CARLA_AT_ZUID} - {customer}
         assert listens(connection, customer.actor, topic(customer))
         assert not any(listens(connection, customer.actor, topic(other)) for other in others)
-        for invented in ("customer::conversations", "customer:%:conversations", topic(customer).upper()):
+        for invented in (
+            "garage::customer:",
+            "garage:%:customer:%",
+            f"garage:{customer.garage_id}:customer:",
+            topic(customer).upper(),
+        ):
             assert not listens(connection, customer.actor, invented)
         assert not listens(connection, customer.actor, f"garage:{customer.garage_id}:conversations")
     for actor in (RITA, OTTO, ANON):
@@ -110,7 +115,7 @@ def test_a_customer_listens_on_their_own_channel_alone(connection: Connection) -
 
 @pytest.mark.parametrize("actor", [RITA, CARLA.actor, ANON], ids=lambda actor: actor.name)
 def test_nobody_but_the_database_speaks_on_these_channels(connection: Connection, actor: Actor) -> None:
-    for topic in (f"customer:{CARLA.customer_id}:conversations", f"garage:{NOORD}:conversations"):
+    for topic in (f"garage:{NOORD}:customer:{CARLA.customer_id}", f"garage:{NOORD}:conversations"):
         with denied(), probes.acting(connection, actor):
             connection.execute("select set_config('realtime.topic', %s, true)", (topic,))
             connection.execute(

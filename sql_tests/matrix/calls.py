@@ -193,6 +193,8 @@ class Calls:
         pointed |= {"garage_id": "public.garages", "keep_id": "public.customers"}
         pointed |= {"duplicate_id": "public.customers", "membership_id": "public.memberships"}
         pointed |= {"work_order_id": "public.work_orders"}
+        if name == "invitation_id":  # of a colleague or of a customer
+            return [catalogue.relations[f"public.{kind}"] for kind in ("portal_invitations", "invitations")]
         if name in pointed:
             return [catalogue.relations[pointed[name]]]
         return [

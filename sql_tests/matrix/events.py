@@ -6,7 +6,7 @@ which probe rows of `realtime.messages` do they see or may they insert. The same
 
 from itertools import product
 
-from sql_tests.cast import NOORD, ZUID
+from sql_tests.cast import CUSTOMERS, NOORD, ZUID
 from sql_tests.matrix.attempts import OWNER, Ask
 from sql_tests.matrix.callers import Caller
 from sql_tests.matrix.rights import CHANNELS
@@ -45,6 +45,7 @@ def run(world: World) -> None:
 def _channels(world: World) -> None:
     found = {row["topic"] for row in world.connection.execute(TOPICS)}
     topics = found | {f"garage:%s:{channel}" for channel in CHANNELS} | {"garage:%s", "garage:%s:anything"}
+    topics |= {f"garage:%s:customer:{customer.customer_id}" for customer in CUSTOMERS}
     for caller, topic, garage in product(world.callers, sorted(topics), (NOORD, ZUID)):
         for extension in EXTENSIONS:
             _listen(world, caller, topic.replace("%s", garage), garage, extension)
@@ -64,7 +65,7 @@ def _listen(world: World, caller: Caller, topic: str, garage: str, extension: st
     world.report.tried(VERB, 2)
     channel = topic.rsplit(":", 1)[-1]
     may_hear = extension == "broadcast" and garage == caller.garage
-    may_hear = may_hear and CHANNELS.get(channel) in caller.permissions
+    may_hear = may_hear and (CHANNELS.get(channel) in caller.permissions or channel == caller.customer)
     is_heard = heard.is_done and heard.value != "0"
     if caller.role == "service_role":
         return  # the workers' and operators' key: passes by policies, on purpose

@@ -88,7 +88,7 @@ class Bucket:
             return
         seen = set(json.loads(found.value or "[]")) if found.is_done else {str(found)}
         if seen != expected:
-            strange = any(not _is_of(name, caller.garage) for name in seen - expected)
+            strange = found.is_done and any(not _is_of(name, caller.garage) for name in seen - expected)
             self._fail(caller, "read", f"{sorted(seen ^ expected)[:4]}", strange)
 
     def _inserts(self, caller: Caller) -> None:

@@ -114,9 +114,11 @@ class Reference:
                 for tries in self.ways(caller, garage):
                     self.world.report.tried(verb)
                     own, foreign, missing = self.world.attempt(caller, tries.all)
-                    if foreign.is_done or _told(foreign) != _told(missing):
+                    is_told = _told(foreign) != _told(missing)
+                    if foreign.is_done or is_told:
                         found = f"{foreign}; of none: {missing}"
-                        self.world.report.fail(verb, self.key.name, caller.name, found, True)
+                        crosses = is_told or bool(foreign.rows)
+                        self.world.report.fail(verb, self.key.name, caller.name, found, crosses)
                     if _told(own) == _told(missing):
                         self.world.report.empty(verb, self.key.name, f"{tries.own.statement}: {own}")
 

@@ -82,6 +82,7 @@ STAFF = {
     "public.portal_accounts": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_devices": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_sessions": Rights(ACCOUNTS, update="portal_accounts.write"),
+    "public.portal_invitations": Rights(ACCOUNTS),
     "public.conversations": Rights(TALK, "conversations.write", "conversations.write"),
     "public.messages": Rights(TALK, "conversations.write"),
     "public.message_photos": Rights(TALK, "conversations.write"),
@@ -92,9 +93,12 @@ OWNED = "select from public.vehicle_ownerships o where o.customer_id = {me} and 
 TODAY = " and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)"
 SPOKEN = "conversation_id in (select id from public.conversations where customer_id = {me})"
 ISSUED = "(select id from public.invoices where customer_id = {me} and issued_at is not null)"
+MINE = "in (select id from public.portal_accounts where customer_id = {me})"
 CUSTOMER = {
     "portal.garage": Shown("true"),
     "portal.profile": Shown("id = {me}"),
+    "portal.devices": Shown(f"id in (select id from public.portal_devices where account_id {MINE})"),
+    "portal.sessions": Shown(f"id in (select id from public.portal_sessions where account_id {MINE})"),
     "portal.vehicles": Shown(f"exists ({OWNED} v.id {TODAY})"),
     "portal.odometer_readings": Shown(
         f"exists ({OWNED} v.vehicle_id and o.valid_from <= v.read_on"

@@ -29,6 +29,7 @@ FAILED = """
 update public.communications set status = 'failed' where invoice_id is not null;
 insert into public.invoice_documents (garage_id, invoice_id, version, status)
 select garage_id, invoice_id, 0, 'failed' from public.invoice_documents where status = 'stored';
+insert into private.key_proofs (jti_sha256, expires_at) values (repeat('0', 64), now());
 update public.message_photos set created_at = now();
 insert into public.message_photos (garage_id, conversation_id, content_type)
 select garage_id, id, 'image/png' from public.conversations;

@@ -8,8 +8,9 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -21,9 +22,11 @@ from devstack.config import SUPERUSER, free_port
 from devstack.postgres import Cluster
 from devstack.testing import Database, migrated_template
 from sql_tests.conftest import make_busy
-from sql_tests.mutants.planting import everything
-from sql_tests.mutants.suite import Suite
+from sql_tests.mutants.planting import Mutant, everything
+from sql_tests.mutants.suite import Suite, Verdict
 from sql_tests.mutants.tally import Tally
+
+BATCH = 50
 
 
 @contextmanager
@@ -44,6 +47,17 @@ def busy_database() -> Iterator[Database]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def verdicts(database: Database, mutants: Iterable[Mutant]) -> Iterator[Verdict]:
+    """What becomes of each, a batch in a transaction: a session remembers all it ever changed."""
+    waiting = iter(mutants)
+    while batch := list(islice(waiting, BATCH)):
+        with database.connect(SUPERUSER) as connection:
+            suite = Suite(connection)
+            for mutant in batch:
+                yield suite.try_out(mutant)
+            connection.rollback()
+
+
 def main() -> int:
     """Plant them, print the table, answer the exit code."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
@@ -51,12 +65,12 @@ def main() -> int:
     parser.add_argument("--kind", default="", help="plant mutants of kinds that begin so only")
     wanted = parser.parse_args()
     console, tally = Console(), Tally()
-    with busy_database() as database, database.connect(SUPERUSER) as connection:
-        suite = Suite(connection)
-        mutants = [m for m in everything(connection) if m.kind.startswith(wanted.kind)][:: wanted.every]
-        for mutant in track(mutants, f"Planting {len(mutants):,} mutants …", console=console):
-            tally.add(suite.try_out(mutant))
-        connection.rollback()
+    with busy_database() as database:
+        with database.connect(SUPERUSER) as connection:
+            found = [m for m in everything(connection) if m.kind.startswith(wanted.kind)][:: wanted.every]
+        steps = track(found, f"Planting {len(found):,} mutants …", console=console)
+        for verdict in verdicts(database, steps):
+            tally.add(verdict)
     _print(console, tally)
     return 0 if tally.is_good else 1
 

@@ -66,9 +66,10 @@ class Tally:
 
     @property
     def is_good(self) -> bool:
-        """Two locks hold, every broken one is noticed, and of the rest no more than 5 % get by."""
+        """Two locks hold, and neither of the broken ones nor of the rest more than 5 % get by."""
+        behind = [v for v in self.verdicts if v.mutant.behind_locks]
         unnoticed = [v for v in self.survivors if v.mutant.behind_locks]
-        return not self.harmful and not unnoticed and self.share >= BAR
+        return not self.harmful and len(unnoticed) <= (1 - BAR) * len(behind) and self.share >= BAR
 
     def rows(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Planted, killed, no hole, survived and harmful, by kind and in all."""

@@ -95,7 +95,7 @@ as $$
                tell_conversation.event, topic, true)
       from public.conversations c,
            unnest(array[format('garage:%s:conversations', c.garage_id),
-               format('customer:%s:conversations', c.customer_id)]) as topics (topic)
+               format('garage:%s:customer:%s', c.garage_id, c.customer_id)]) as topics (topic)
      where c.garage_id = tell_conversation.garage_id
        and c.id = tell_conversation.conversation_id;
 $$;

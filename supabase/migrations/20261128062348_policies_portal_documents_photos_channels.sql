@@ -101,7 +101,7 @@ call private.reset_policies('private.wakeups');
 grant select on private.wakeups to service_role;
 -- <<<
 
--- >>> policies/70_conversations.sql sha256:59f2b81721190c470a194b0a1e7723d41e7ffa5bb52b1459e0fea8664c4edcba
+-- >>> policies/70_conversations.sql sha256:ee864db728ce4b7e26d305aabfdd2968858c4646c99b851318dc4dfe2b60ee83
 -- Conversations: staff read and write for the garage; a customer reads their own and writes through RPCs.
 
 alter table public.conversations enable row level security;
@@ -195,15 +195,19 @@ comment on policy select_customer on public.message_photos is
 grant select on portal.conversations, portal.messages, portal.message_photos to portal;
 
 -- The private channels on which members of a garage, and each customer, learn that something happened.
+-- A topic begins as a path does: with the garage.
+drop policy if exists tenant_floor on realtime.messages;
+create policy tenant_floor on realtime.messages as restrictive for all to public
+    using (split_part((select realtime.topic()), ':', 2) = (select private.garage_id())::text)
+    with check (split_part((select realtime.topic()), ':', 2) = (select private.garage_id())::text);
 drop policy if exists select_member on realtime.messages;
 create policy select_member on realtime.messages for select to authenticated
     using (extension = 'broadcast' and (select realtime.topic()) = format('garage:%s:conversations',
         (select private.garage_id_for('conversations.read'))));
 drop policy if exists select_customer on realtime.messages;
 create policy select_customer on realtime.messages for select to portal
-    using (extension = 'broadcast' and (select private.portal_garage_id('conversations')) is not null
-        and (select realtime.topic()) = format('customer:%s:conversations',
-            (select private.portal_customer_id())));
+    using (extension = 'broadcast' and (select realtime.topic()) = format('garage:%s:customer:%s',
+        (select private.portal_garage_id('conversations')), (select private.portal_customer_id())));
 -- <<<
 
 -- >>> policies/90_storage.sql sha256:6d0cce48dd8f0a4f18afc4114ba0bd0875c492abb4417806ad87eef168a4cc90

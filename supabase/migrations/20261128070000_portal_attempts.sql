@@ -12,6 +12,8 @@ alter table public.portal_sessions
         revoke_reason in ('logout', 'refresh_token_reused', 'device_mismatch', 'garage',
             'session_ended', 'password_changed', 'pin_changed', 'password_reset', 'device_revoked',
             'device_added', 'account_activated', 'account_closed'));
+comment on constraint portal_sessions_revoke_reason_check on public.portal_sessions is
+    'revoke_reason_unknown: This reason is not known | Use garage';
 
 alter table private.login_attempts
     add column purpose text not null default 'login'

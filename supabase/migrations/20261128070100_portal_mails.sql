@@ -4,9 +4,9 @@
 alter table public.communications
     drop constraint communications_template_check,
     add constraint communications_template_check check (
-        template in ('invoice_issued', 'credit_note_issued', 'member_invited', 'portal_invited',
-            'portal_password_reset', 'portal_device_code', 'portal_email_change',
-            'portal_notice')),
+        template in ('invoice_issued', 'credit_note_issued', 'member_invited', 'message_received',
+            'portal_invited', 'portal_password_reset', 'portal_device_code',
+            'portal_email_change', 'portal_notice')),
     add constraint communications_portal_keeps_no_text check (
         template not like 'portal%' or num_nonnulls(body_text, body_html) = 0);
 
@@ -120,7 +120,8 @@ begin
         or communication.template like 'portal%';
     is_open := private.hold_modules(communication.garage_id, array_remove(array[
         case when not is_about_access then 'email' end,
-        case when communication.invoice_id is not null then 'invoicing' end], null));
+        case when communication.invoice_id is not null then 'invoicing' end,
+        case when communication.conversation_id is not null then 'conversations' end], null));
     select * into communication from public.communications t
      where t.id = communication_job.communication_id and t.status in ('queued', 'sending')
        for update;
@@ -134,6 +135,7 @@ begin
     end if;
     mail := case when communication.template like 'portal%' then private.portal_mail(communication)
         when communication.invitation_id is not null then private.invitation_mail(communication)
+        when communication.conversation_id is not null then private.message_mail(communication)
         else private.invoice_mail(communication) end;
     -- Found under way, its worker died during the call: whether it went out, nobody knows.
     hindrance := case when communication.status = 'sending' then 'worker_died'
@@ -188,3 +190,45 @@ as $$
          and c.status = 'sending'
     returning c.status;
 $$;
+
+create or replace function private.retry_delivery(subject_id uuid)
+returns text
+language plpgsql
+volatile
+security definer -- status and attempt limits are columns no member may write
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    garage uuid := private.require('deliveries.retry');
+begin
+    update public.invoice_documents d
+       set status = 'pending', attempt_limit = d.attempt + 5, last_error = null
+     where d.garage_id = garage and d.id = retry_delivery.subject_id and d.status = 'failed';
+    if found then
+        perform private.enqueue('render', subject_id);
+        return 'invoice_document';
+    end if;
+    -- Not what had a token in it: that is forgotten, and whoever asked for it asks again.
+    update public.communications c
+       set status = 'queued', attempt_limit = c.attempt + 8, last_error = null,
+           recipient = coalesce((select k.email from public.customers k
+                                  where k.garage_id = c.garage_id and k.id = c.customer_id),
+               c.recipient)
+     where c.garage_id = garage and c.id = retry_delivery.subject_id
+         and c.status in ('failed', 'unknown') and c.invitation_id is null
+         and c.template not like 'portal%';
+    if found then
+        perform private.enqueue('send', subject_id);
+        return 'communication';
+    end if;
+    update public.push_notifications p
+       set status = 'queued', attempt_limit = p.attempt + 8, last_error = null
+     where p.garage_id = garage and p.id = retry_delivery.subject_id
+         and p.status in ('failed', 'unknown');
+    if found then
+        perform private.enqueue('push', subject_id);
+        return 'push_notification';
+    end if;
+    perform private.refuse('delivery_not_retryable', 'There is nothing to retry here',
+        'Only what failed or is unknown can be retried; an invitation is sent again instead', 409);
+end $$;

@@ -91,12 +91,16 @@ comment on policy select_customer on public.message_photos is
 grant select on portal.conversations, portal.messages, portal.message_photos to portal;
 
 -- The private channels on which members of a garage, and each customer, learn that something happened.
+-- A topic begins as a path does: with the garage.
+drop policy if exists tenant_floor on realtime.messages;
+create policy tenant_floor on realtime.messages as restrictive for all to public
+    using (split_part((select realtime.topic()), ':', 2) = (select private.garage_id())::text)
+    with check (split_part((select realtime.topic()), ':', 2) = (select private.garage_id())::text);
 drop policy if exists select_member on realtime.messages;
 create policy select_member on realtime.messages for select to authenticated
     using (extension = 'broadcast' and (select realtime.topic()) = format('garage:%s:conversations',
         (select private.garage_id_for('conversations.read'))));
 drop policy if exists select_customer on realtime.messages;
 create policy select_customer on realtime.messages for select to portal
-    using (extension = 'broadcast' and (select private.portal_garage_id('conversations')) is not null
-        and (select realtime.topic()) = format('customer:%s:conversations',
-            (select private.portal_customer_id())));
+    using (extension = 'broadcast' and (select realtime.topic()) = format('garage:%s:customer:%s',
+        (select private.portal_garage_id('conversations')), (select private.portal_customer_id())));

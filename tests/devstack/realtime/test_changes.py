@@ -270,8 +270,8 @@ def test_a_join_without_config_listens_to_what_its_topic_names(client: Any, db: 
     assert client.next("phx_reply")["payload"]["status"] == "ok"
     assert client.next("system")["payload"]["message"] == "Subscribed to PostgreSQL"
     db.execute("insert into open_notes values (1, 'a'), (2, 'b')")
-    change = client.next()
-    assert (change["event"], change["payload"]["record"]) == ("INSERT", {"id": 2, "body": "b"})
+    # The deletion before the join may still be told: it is the first insert that counts.
+    assert client.next("INSERT")["payload"]["record"] == {"id": 2, "body": "b"}
 
 
 def test_a_key_of_several_columns(client: Any, db: Any, token: Any, rita: str, otto: str) -> None:
