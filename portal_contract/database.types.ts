@@ -18,6 +18,19 @@ export type Database = {
         }
         Relationships: [
         ]
+      },"devices": {
+        Row: {
+          "created_at": string,"garage_id": string,"has_key": boolean | null,"id": string,"is_this_device": boolean | null,"label": string | null,"last_seen_at": string | null,"revoked_at": string | null
+        }
+        ComputedFields: never
+        Insert: {
+          "created_at"?: string | null,"garage_id"?: string | null,"has_key"?: never,"id"?: string | null,"is_this_device"?: never,"label"?: string | null,"last_seen_at"?: string | null,"revoked_at"?: string | null
+        }
+        Update: {
+          "created_at"?: string | null,"garage_id"?: string | null,"has_key"?: never,"id"?: string | null,"is_this_device"?: never,"label"?: string | null,"last_seen_at"?: string | null,"revoked_at"?: string | null
+        }
+        Relationships: [
+        ]
       },"documents": {
         Row: {
           "byte_size": number | null,"garage_id": string,"id": string,"invoice_id": string,"page_count": number | null,"stored_at": string | null,"version": number
@@ -237,6 +250,26 @@ export type Database = {
             isOneToOne: false
             referencedRelation: "garage"
             referencedColumns: ["id"]
+          }
+        ]
+      },"sessions": {
+        Row: {
+          "created_at": string,"device_id": string,"expires_at": string,"garage_id": string,"id": string,"idle_expires_at": string,"is_this_session": boolean | null,"refreshed_at": string
+        }
+        ComputedFields: never
+        Insert: {
+          "created_at"?: string | null,"device_id"?: string | null,"expires_at"?: string | null,"garage_id"?: string | null,"id"?: string | null,"idle_expires_at"?: string | null,"is_this_session"?: never,"refreshed_at"?: string | null
+        }
+        Update: {
+          "created_at"?: string | null,"device_id"?: string | null,"expires_at"?: string | null,"garage_id"?: string | null,"id"?: string | null,"idle_expires_at"?: string | null,"is_this_session"?: never,"refreshed_at"?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: "portal_sessions_garage_id_device_id_fkey"
+            columns: ["garage_id","device_id"]
+            isOneToOne: false
+            referencedRelation: "devices"
+            referencedColumns: ["garage_id","id"]
           }
         ]
       },"vehicles": {

@@ -96,6 +96,7 @@ class Target:
 
     def stores(self, token: str) -> bool:
         """Storage lets a customer do one thing by their own token: put the photo that was announced."""
+        self.sql("delete from private.rate_limits")
         path = self.announce(self.sign_in(CARLA)["access_token"])
         headers = {"authorization": f"Bearer {token}", "content-type": "image/png"}
         return self.http.post(
@@ -105,7 +106,7 @@ class Target:
     def joins(self, token: str) -> bool:
         base = self.settings["API_URL"].replace("http", "ws", 1)
         address = f"{base}/realtime/v1/websocket?apikey={self.settings['ANON_KEY']}&vsn=1.0.0"
-        topic = f"realtime:customer:{CARLAS_CUSTOMER}:conversations"
+        topic = f"realtime:garage:{NOORD}:customer:{CARLAS_CUSTOMER}"
         payload = {"config": {"private": True}, "access_token": token}
         with connect(address, proxy=None) as socket:
             socket.send(json.dumps({"topic": topic, "event": "phx_join", "payload": payload, "ref": "1"}))
