@@ -12,7 +12,7 @@ from cli.errors import explain, report
 
 COMMANDS = (
     *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "audit"),
-    *("worker", "policies", "docs"),
+    *("keys", "worker", "policies", "docs"),
 )
 
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from devstack import auth, keys, realtime, reference_portal, sandbox, storage
@@ -32,6 +32,10 @@ EXPOSED = [
     "X-Supabase-Api-Version",
     "x-sb-error-code",
 ]
+
+
+async def _to_the_portal(_: Request) -> Response:
+    return RedirectResponse("/portal/")  # as mails link to it, without the slash
 
 
 def create_app(config: GatewayConfig) -> Starlette:
@@ -66,6 +70,7 @@ def create_app(config: GatewayConfig) -> Starlette:
             Route("/rest/v1/{path:path}", proxies.rest, methods=METHODS),
             Route("/functions/v1/{path:path}", proxies.functions, methods=METHODS),
             *(Mount(path, app=part) for path, part in parts.items()),
+            Route("/portal", _to_the_portal),
             Mount("/portal", app=reference_portal.create_app(config)),
             Mount("/", app=inbox),
         ],

@@ -43,6 +43,7 @@ def product_environment(state: State, keys: Keys) -> dict[str, str]:
         "AUTEXOR_SENDGRID_API_KEY": SENDGRID_KEY,
         "AUTEXOR_SENDGRID_URL": f"{api_url}/sandbox/sendgrid",
         "AUTEXOR_EXPO_URL": f"{api_url}/sandbox/expo",
+        "AUTEXOR_PORTAL_URL": f"{api_url}/portal",
         "AUTEXOR_EDGE_DATABASE_URL": conninfo(db_port, "edge"),
         "AUTEXOR_ANON_KEY": keys.anon_key,
         "AUTEXOR_PORTAL_SIGNING_KEYS": json.dumps({"keys": list(keys.portal_keys)}),

@@ -23,6 +23,7 @@ def create_app(config: GatewayConfig) -> Starlette:
     """The application with the page's files and its `config.json`."""
     files = {path.name: path for path in FOLDER.glob("*") if path.suffix in TYPES}
     files |= {"supabase.js": SUPABASE_JS, "": FOLDER / "index.html"}
+    files["activate"] = files[""]  # where the link of an invitation leads
 
     async def settings(_: Request) -> Response:
         return JSONResponse({"url": "", "key": config.keys.anon_key, "is_local": True}, headers=_HEADERS)

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { API_URL, INVOICE_ID, NOORD, credentials, ok, staff } from "./people.mjs";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
-const { CHROMIUM, SCREENSHOT } = process.env;
+const { CHROMIUM, SCREENSHOT, INVITED_EMAIL_2, INVITATION_TOKEN_2 } = process.env;
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 test("Carla signs in, sees her car and invoice, opens the PDF and talks with the garage", async (t) => {
@@ -93,4 +93,28 @@ test("Carla signs in, sees her car and invoice, opens the PDF and talks with the
 
   assert.deepEqual(complaints, []);
   assert.ok(INVOICE_ID);
+});
+
+test("Noor opens the link of her invitation, chooses, and is in", async (t) => {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  t.after(() => browser.close());
+  const page = await browser.newPage({ locale: "nl-BE" });
+  const link = new URLSearchParams({ garage: NOORD, token: INVITATION_TOKEN_2 });
+  await page.goto(`${API_URL}/portal/activate#${link}`);
+  await page.getByRole("heading", { name: "Activeer uw toegang" }).waitFor();
+  assert.equal(await page.getByLabel("E-mailadres").isVisible(), false);
+  const choose = async (pin) => {
+    await page.getByLabel("Wachtwoord").fill("vier-paarden-in-mei");
+    await page.getByLabel("Pincode").fill(pin);
+    await page.getByLabel("Pincode").press("Enter");
+  };
+  await choose("123456");
+  await page.getByRole("alert").getByText("te gemakkelijk te raden").waitFor();
+  await choose("270951");
+  await page.getByRole("heading", { name: /^Dag No/ }).waitFor();
+  assert.ok(!page.url().includes("token"));
+  await page.getByRole("button", { name: "Afmelden" }).click();
+  await page.getByLabel("E-mailadres").fill(INVITED_EMAIL_2);
+  await choose("270951");
+  await page.getByRole("heading", { name: /^Dag No/ }).waitFor();
 });

@@ -85,10 +85,26 @@ function show(isSignedIn) {
   }
 }
 
+/** An invitation's link asks for a password and a PIN to be chosen; the login is in the invitation. */
+function invite(isInvited) {
+  $("email-field").hidden = isInvited;
+  $("email").required = $("garage").required = !isInvited;
+  for (const id of ["sign-in-title", "enter"]) $(id).dataset.word = isInvited ? "activate" : "signIn";
+  $("password").autocomplete = isInvited ? "new-password" : "current-password";
+  translate();
+}
+
 async function signIn(form) {
   const typed = Object.fromEntries(new FormData(form));
   const session = new PortalSession(supabase.createClient, config.url || location.origin, config.key, device());
-  await session.signIn({ ...typed, garage_id: typed.garage_id.trim() });
+  if (asked.has("token")) {
+    await session.activate({ token: asked.get("token"), password: typed.password, pin: typed.pin });
+    asked.delete("token"); // it worked once, and has no business in the history
+    history.replaceState(null, "", `#${asked}`);
+    invite(false);
+  } else {
+    await session.signIn({ ...typed, garage_id: typed.garage_id.trim() });
+  }
   form.elements.password.value = form.elements.pin.value = "";
   app = session;
   show(true);
@@ -260,5 +276,5 @@ document.addEventListener("visibilitychange", () => app && document.visibilitySt
 
 $("garage").value = asked.get("garage") ?? "";
 $("garage-field").hidden = asked.has("garage");
-translate();
-$(asked.has("garage") ? "email" : "garage").focus();
+invite(asked.has("token"));
+$(asked.has("token") ? "password" : asked.has("garage") ? "email" : "garage").focus();

@@ -38,6 +38,42 @@ export class PortalSession {
     this.#keep(await this.#ask("login", { garage_id, email, password, pin, ...this.device }));
   }
 
+  /** The customer's answer to an invitation: `token` is what the link in the mail ends in. */
+  async activate({ token, password, pin, label }) {
+    this.#keep(await this.#ask("activate", { token, password, pin, label, ...this.device }));
+  }
+
+  /** A further device, or a forgotten PIN: has a code mailed, if the password is right. */
+  async requestCode({ garage_id, email, password }) {
+    await this.#ask("devices/request", { garage_id, email, password, ...this.device });
+  }
+
+  /** Binds this device by the mailed code, with a PIN of its own, and signs in. */
+  async confirmCode({ garage_id, email, password, code, pin, label }) {
+    this.#keep(await this.#ask("devices/confirm", { garage_id, email, password, code, pin, label, ...this.device }));
+  }
+
+  /** Has a link mailed to set a new password; says nothing of whether there is such a login. */
+  async forgotPassword({ garage_id, email }) {
+    await this.#ask("password/forgot", { garage_id, email });
+  }
+
+  /** Confirmed by password and PIN: "password/change", "pin/change", "email/change" or "account/close". */
+  async change(what, { password, pin, ...change }) {
+    const body = { password, pin, ...change, ...this.device };
+    return answer(await this.client.functions.invoke(`portal/${what}`, { body }));
+  }
+
+  /** Ends one of the customer's sessions, or all of them when `id` is null. */
+  async endSession(id) {
+    await answer(await this.client.functions.invoke("portal/sessions/end", { body: { id } }));
+  }
+
+  /** Puts one of the customer's devices out of use. */
+  async revokeDevice(id) {
+    await answer(await this.client.functions.invoke("portal/devices/revoke", { body: { id } }));
+  }
+
   async signOut() {
     const refresh_token = this.#tokens?.refresh_token;
     this.#tokens = null;

@@ -1,7 +1,8 @@
 // What the page says, in its three languages.
 export const WORDS = {
   nl: {
-    title: "Klantenportaal", skip: "Naar de inhoud", language: "Taal", signIn: "Aanmelden", signOut: "Afmelden",
+    title: "Klantenportaal", skip: "Naar de inhoud", language: "Taal", signIn: "Aanmelden",
+    activate: "Activeer uw toegang", signOut: "Afmelden",
     garage: "Code van uw garage", email: "E-mailadres", password: "Wachtwoord", pin: "Pincode (6 cijfers)",
     hello: (name) => `Dag ${name}`, vehicles: "Uw voertuigen", invoices: "Uw facturen", conversation: "Gesprek met de garage",
     number: "Nummer", date: "Datum", total: "Totaal", state: "Status", document: "Document", open: "Open pdf",
@@ -12,7 +13,8 @@ export const WORDS = {
     signedOut: "U bent afgemeld", idle: "U bent afgemeld omdat u een tijd niets deed", working: "Even geduld …", broken: "Er ging iets mis. Probeer opnieuw.",
   },
   fr: {
-    title: "Portail client", skip: "Aller au contenu", language: "Langue", signIn: "Se connecter", signOut: "Se déconnecter",
+    title: "Portail client", skip: "Aller au contenu", language: "Langue", signIn: "Se connecter",
+    activate: "Activer votre accès", signOut: "Se déconnecter",
     garage: "Code de votre garage", email: "Adresse e-mail", password: "Mot de passe", pin: "Code PIN (6 chiffres)",
     hello: (name) => `Bonjour ${name}`, vehicles: "Vos véhicules", invoices: "Vos factures", conversation: "Conversation avec le garage",
     number: "Numéro", date: "Date", total: "Total", state: "Statut", document: "Document", open: "Ouvrir le PDF",
@@ -23,7 +25,8 @@ export const WORDS = {
     signedOut: "Vous êtes déconnecté", idle: "Vous avez été déconnecté après un temps d’inactivité", working: "Un instant …", broken: "Une erreur s’est produite. Réessayez.",
   },
   en: {
-    title: "Customer portal", skip: "Skip to content", language: "Language", signIn: "Sign in", signOut: "Sign out",
+    title: "Customer portal", skip: "Skip to content", language: "Language", signIn: "Sign in",
+    activate: "Activate your access", signOut: "Sign out",
     garage: "Code of your garage", email: "E-mail address", password: "Password", pin: "PIN (6 digits)",
     hello: (name) => `Hello ${name}`, vehicles: "Your vehicles", invoices: "Your invoices", conversation: "Conversation with the garage",
     number: "Number", date: "Date", total: "Total", state: "Status", document: "Document", open: "Open PDF",

@@ -1,7 +1,11 @@
 """The edge without its outside: real routes, hashing and tokens over answers that a test chooses."""
 
 import asyncio
+import base64
+import hashlib
+import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -9,17 +13,20 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jwt
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from workers.adapters.memory import MemoryPdf
+from workers.edge.account_database import AccountDatabase
 from workers.edge.app import assemble
 from workers.edge.database import Database
 from workers.edge.documents import Documents
 from workers.edge.endpoints import Admission, Edge
 from workers.edge.keys import SigningKey, SigningKeys
+from workers.edge.proofs import Proofs
 from workers.edge.secrets import SecretVerifier, hash_secret
 from workers.edge.storage import StorageSigner
 from workers.edge.tokens import RefreshTokens, TokenSigner
@@ -41,6 +48,8 @@ ANSWERS: dict[str, Any] = {
     "portal_login_finish": lambda given: SESSION if given["is_ok"] else {},
     "portal_refresh": SESSION,
     "portal_logout": {"session_id": None},
+    "portal_take_proof": {"is_new": True},
+    "portal_rehash": {"is_done": True},
     "portal_grant_document": {
         "bucket": "invoices",
         "path": f"{GARAGE}/i/d.pdf",
@@ -89,6 +98,41 @@ class EdgeUnderTest:
 
     def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
         return self.request("POST", path, json=body, **options)
+
+
+class AppKey:
+    """A key that an app made on its device, and the proofs it signs (RFC 9449)."""
+
+    def __init__(self) -> None:
+        self.private = ec.generate_private_key(ec.SECP256R1())
+        private: dict[str, str] = ECAlgorithm.to_jwk(self.private, as_dict=True)
+        self.jwk = {name: private[name] for name in ("kty", "crv", "x", "y")}
+        self.secret_jwk = private
+
+    @property
+    def thumbprint(self) -> str:
+        members = json.dumps({name: self.jwk[name] for name in sorted(self.jwk)}, separators=(",", ":"))
+        return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).rstrip(b"=").decode()
+
+    def proof(self, url: str, *, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
+        """A proof for one POST to `url`; claims that are None are left out."""
+        good = {"htm": "POST", "htu": url, "iat": int(time.time()), "jti": str(uuid4())}
+        said = {name: value for name, value in (good | claims).items() if value is not None}
+        headers = {"typ": "dpop+jwt", "jwk": self.jwk, **(header or {})}
+        return jwt.encode(said, self.private, algorithm="ES256", headers=headers)
+
+    def ath(self, token: str) -> str:
+        return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def app_key() -> AppKey:
+    return AppKey()
+
+
+@pytest.fixture
+def another_key() -> AppKey:
+    return AppKey()
 
 
 def make_key(kid: str) -> SigningKey:
@@ -145,6 +189,7 @@ def make_edge(
         storage: Callable[[httpx.Request], httpx.Response] | None = None,
         trusted: tuple[str, ...] = (),
         logins: int = 32,
+        peppers: Mapping[str, bytes] | None = None,
         **answers: Any,
     ) -> EdgeUnderTest:
         calls = ScriptedCalls({"portal_login_reserve": reserve(), **ANSWERS, **answers})
@@ -158,10 +203,13 @@ def make_edge(
             return httpx.Response(200, json={"signedURL": f"{path}?token={secrets.token_hex()}"})
 
         http = httpx.AsyncClient(transport=httpx.MockTransport(answer_storage))
+        accounts = AccountDatabase(calls)
         edge = Edge(
             database=Database(calls),
+            accounts=accounts,
+            proofs=Proofs(accounts.take_proof, ("https://project.supabase.test/functions/v1",)),
             ping=calls.ping,
-            verifier=SecretVerifier(PEPPER, threads=1),
+            verifier=SecretVerifier(peppers or {"": PEPPER}, threads=1),
             signer=TokenSigner(SigningKeys(keys=(signing_key,))),
             refresh_tokens=RefreshTokens(PEPPER),
             storage=StorageSigner(http, "https://project.supabase.test", "anon-key"),

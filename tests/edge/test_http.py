@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_a_malformed_login_is_refused_before_anything_is_counted(
     }
     assert edge.calls.calls == []
     assert edge.post("/portal/login", login_body).status_code == 200
+
+
+@pytest.mark.req("P3")
+def test_a_letter_and_its_accent_are_one_character_of_a_password(
+    make_edge: MakeEdge, login_body: dict[str, str]
+) -> None:
+    apart = unicodedata.normalize("NFD", "é")
+    assert len(apart) == 2
+    for count, status in [(7, 422), (8, 401), (128, 401), (129, 422)]:
+        assert (
+            make_edge().post("/portal/login", login_body | {"password": apart * count}).status_code == status
+        )
 
 
 @pytest.mark.req("P3")
@@ -209,7 +222,7 @@ def test_browsers_of_other_origins_may_ask(make_edge: MakeEdge, login_body: dict
         headers={
             "origin": "https://portal.autexor.be",
             "access-control-request-method": "POST",
-            "access-control-request-headers": "authorization,content-type,apikey",
+            "access-control-request-headers": "authorization,content-type,apikey,dpop",
         },
     )
     assert preflight.status_code == 200

@@ -66,7 +66,7 @@ def test_both_secrets_are_evaluated_whatever_is_known(
 ) -> None:
     password_hash = hash_secret(PEPPER, "right-pw") if knows_password else None
     pin_hash = hash_secret(PEPPER, "481516") if knows_pin else None
-    verifier = SecretVerifier(PEPPER, threads=1)
+    verifier = SecretVerifier({"": PEPPER}, threads=1)
     evaluated: list[str] = []
 
     def counting(pepper: bytes, secret: str, stored: str) -> bool:
@@ -80,8 +80,43 @@ def test_both_secrets_are_evaluated_whatever_is_known(
 
 
 @pytest.mark.req("P4")
+def test_an_older_pepper_verifies_and_the_first_one_hashes() -> None:
+    old, new = b"an old pepper of thirty-two bytes", b"a new pepper of thirty-two bytes!"
+    before = SecretVerifier({"": old}, threads=1)
+    during = SecretVerifier({"p2": new, "": old}, threads=1)
+    after = SecretVerifier({"p2": new}, threads=1)
+    first = asyncio.run(before.hash("Carla-wacht-2026!"))
+    second = asyncio.run(during.hash("Carla-wacht-2026!"))
+    assert (before.is_outdated(first), during.is_outdated(first), during.is_outdated(second)) == (
+        False,
+        True,
+        False,
+    )
+    assert first.count("#") == 0 and second.endswith("#p2")
+    for verifier, knows in [(before, (True, False)), (during, (True, True)), (after, (False, True))]:
+        answers = tuple(asyncio.run(verifier.verify("Carla-wacht-2026!", kept)) for kept in (first, second))
+        assert answers == knows
+        assert not asyncio.run(verifier.verify("Carla-wacht-2027!", second))
+
+
+@pytest.mark.req("P4")
+def test_a_hash_under_a_pepper_that_is_gone_costs_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = SecretVerifier({"p2": PEPPER}, threads=1)
+    evaluated: list[str] = []
+
+    def always(pepper: bytes, secret: str, stored: str) -> bool:
+        evaluated.append(stored)
+        return True
+
+    monkeypatch.setattr(edge_secrets, "verify_secret", always)
+    assert asyncio.run(verifier.verify("password", "hash#p2"))
+    assert not asyncio.run(verifier.verify("password", "hash#p1"))
+    assert evaluated == ["hash#p2", "hash#p1"]
+
+
+@pytest.mark.req("P4")
 def test_a_dummy_opens_nothing_even_if_it_matched(monkeypatch: pytest.MonkeyPatch) -> None:
-    verifier = SecretVerifier(PEPPER, threads=1)
+    verifier = SecretVerifier({"": PEPPER}, threads=1)
     monkeypatch.setattr(edge_secrets, "verify_secret", lambda *_: True)
     assert asyncio.run(verifier.verify_pair("password", "481516", "hash", "hash"))
     for password_hash, pin_hash in [(None, None), ("hash", None), (None, "hash")]:

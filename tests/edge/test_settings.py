@@ -1,8 +1,5 @@
 import json
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,7 +9,6 @@ from pydantic import ValidationError
 from workers.edge.client_address import client_address
 from workers.edge.settings import EdgeSettings
 
-ROOT = Path(__file__).parents[2]
 ReadSettings = Callable[..., EdgeSettings]
 KEY = {**ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True), "kid": "now"}
 GOOD = {
@@ -77,17 +73,6 @@ def test_secrets_do_not_show_in_settings(settings: ReadSettings) -> None:
 
 
 @pytest.mark.req("P5")
-def test_the_command_makes_keys_that_the_settings_take(settings: ReadSettings) -> None:
-    command = [sys.executable, "-W", "error", "-m", "workers.edge.keys"]
-    printed = [
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout for _ in range(2)
-    ]
-    first, second = (settings(portal_signing_keys=text).portal_signing_keys.keys[0] for text in printed)
-    assert first.d is not None
-    assert (first.kid, first.x) != (second.kid, second.x)
-
-
-@pytest.mark.req("P5")
 def test_unusable_signing_keys_are_refused_without_being_repeated(settings: ReadSettings) -> None:
     for text in ("canary", "{}", json.dumps({"keys": [KEY, KEY]})):
         with pytest.raises(ValidationError, match="portal_signing_keys") as refused:
@@ -111,11 +96,28 @@ def test_plain_http_is_for_this_machine_in_the_local_stack_only(settings: ReadSe
 
 @pytest.mark.req("P4")
 def test_a_short_pepper_is_for_the_local_stack_only(settings: ReadSettings) -> None:
-    assert settings(environment="devstack", portal_pepper="6465767374616b").pepper == b"devstak"
+    assert settings(environment="devstack", portal_pepper="6465767374616b").peppers == {"": b"devstak"}
     for pepper in ("6465767374616b", "zz" * 32, ""):
         with pytest.raises(ValidationError, match="portal_pepper") as refused:
             settings(portal_pepper=pepper)
         assert "6465767374616b" not in str(refused.value)
+
+
+@pytest.mark.req("P4")
+def test_several_peppers_have_ids_and_keep_their_order(settings: ReadSettings) -> None:
+    read = settings(portal_pepper=f"p2:{'cd' * 32}, {'ab' * 32}")
+    assert list(read.peppers.items()) == [("p2", b"\xcd" * 32), ("", b"\xab" * 32)]
+    for odd in (f"{'ab' * 32},{'cd' * 32}", f"P2:{'ab' * 32}", f"a#b:{'ab' * 32}", f"p2:{'ab' * 32},p1:abcd"):
+        with pytest.raises(ValidationError, match="portal_pepper") as refused:
+            settings(portal_pepper=odd)
+        assert "abab" not in str(refused.value)
+
+
+@pytest.mark.req("P6")
+def test_proofs_name_the_projects_own_address_unless_another_is_given(settings: ReadSettings) -> None:
+    assert settings().public_urls == ("https://project.supabase.co/functions/v1",)
+    given = settings(portal_api_urls="https://portal.autexor.be/functions/v1/, https://b.test/x")
+    assert given.public_urls == ("https://portal.autexor.be/functions/v1", "https://b.test/x")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "web"])

@@ -49,6 +49,8 @@ def test_a_right_login_gets_both_tokens(
         "login": "carla@example.test",
         "device_id": "carla-phone-noord",
         "fingerprint": "fp-carla",
+        "key_thumbprint": None,
+        "purpose": "login",
         "client_ip": "192.0.2.1",
     }
     finished = edge.calls.arguments_of("portal_login_finish")
@@ -98,6 +100,30 @@ def test_an_address_that_tried_too_much_costs_no_hashing(
 
 
 @pytest.mark.req("P4")
+def test_a_good_sign_in_alone_moves_its_secrets_to_the_present_pepper(
+    make_edge: MakeEdge, reserve: Reserve, login_body: dict[str, str]
+) -> None:
+    older = b"a pepper of the tests, 31 bytes"
+    stored = (
+        secrets_module.hash_secret(older, login_body["password"], "p0"),
+        secrets_module.hash_secret(older, login_body["pin"], "p0"),
+    )
+    edge = make_edge(
+        peppers={"p1": b"another pepper, of the tests too", "p0": older},
+        portal_login_reserve=reserve(password_hash=stored[0], pin_hash=stored[1]),
+    )
+    assert edge.post("/portal/login", login_body | {"pin": "481517"}).status_code == 401
+    assert "portal_rehash" not in dict(edge.calls.calls)
+    assert edge.post("/portal/login", login_body).status_code == 200
+    kept = edge.calls.arguments_of("portal_rehash")
+    assert (kept["old_password_hash"], kept["old_pin_hash"]) == stored
+    anew = reserve(password_hash=kept["password_hash"], pin_hash=kept["pin_hash"])
+    later = make_edge(peppers={"p1": b"another pepper, of the tests too"}, portal_login_reserve=anew)
+    assert later.post("/portal/login", login_body).status_code == 200
+    assert "portal_rehash" not in dict(later.calls.calls)
+
+
+@pytest.mark.req("P4")
 def test_a_right_login_that_came_too_late_is_refused_like_any_other(
     make_edge: MakeEdge, login_body: dict[str, str]
 ) -> None:
@@ -143,6 +169,7 @@ def test_a_refresh_hands_out_the_same_successor_each_time(make_edge: MakeEdge) -
         "next_token_sha256": sha256_hex(first["refresh_token"]),
         "device_id": "carla-phone-noord",
         "fingerprint": "fp-carla",
+        "key_thumbprint": None,
         "client_ip": "192.0.2.1",
     }
 

@@ -32,3 +32,29 @@ def test_what_is_said_of_a_bad_payload_holds_none_of_its_values(send_payload: Pa
     with pytest.raises(ValidationError) as caught:
         parse_job(payload)
     assert describe_invalid(caught.value) == "invalid_payload send_message.recipient.address string_type"
+
+
+@pytest.mark.req("P2")
+def test_a_mail_about_access_has_a_token_or_an_event_and_never_both(send_payload: Payload) -> None:
+    context = {
+        "garage_id": "11111111-0000-4000-8000-000000000001",
+        "garage_name": "Garage Noord",
+        "customer_name": "Carla",
+        "at": "2026-12-06T14:30",
+    }
+    job = send_payload() | {"attachment": None}
+    kinds = {
+        ("portal_invited", "t", None): True,
+        ("portal_notice", None, "pin_changed"): True,
+        ("portal_invited", None, "pin_changed"): False,
+        ("portal_notice", "t", None): False,
+        ("portal_invited", "t", "pin_changed"): False,
+        ("portal_invited", None, None): False,
+    }
+    for (template, token, event), is_good in kinds.items():
+        payload = job | {"template": template, "context": context | {"token": token, "event": event}}
+        if is_good:
+            assert parse_job(payload)
+            continue
+        with pytest.raises(ValidationError):
+            parse_job(payload)

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from workers.core.jobs import Locale, MailTemplate, PushDetails, PushTemplate, SendJob
+from workers.core.jobs import Locale, MailTemplate, PortalEvent, PushDetails, PushTemplate, SendJob
 from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail, render_push
 
 LOCALES = ("nl", "fr", "en")
@@ -120,6 +120,57 @@ def test_a_mail_about_a_message_says_where_to_read_it(
         assert PORTAL in body
     golden(f"message_received.{locale}.txt", shown(mail))
     golden(f"message_received.{locale}.html", mail.html)
+
+
+LINKS = {
+    "portal_invited": "activate",
+    "portal_password_reset": "password",
+    "portal_email_change": "email",
+}
+NOORD = "11111111-0000-4000-8000-000000000001"
+ACCESS = {
+    "garage_id": NOORD,
+    "garage_name": "Garage Noord",
+    "customer_name": "Carla Peeters-Lefèvre",
+    "token": "0123ABCD4567",
+    "event": None,
+    "at": "2026-12-06T14:30",
+}
+
+
+@pytest.mark.req("P1", "P2", "P3")
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("template", [*LINKS, "portal_device_code"])
+def test_a_mail_about_access_holds_the_one_token_behind_the_hash(
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], template: str, locale: str
+) -> None:
+    job = send_job(locale, template=template, context=ACCESS)
+    mail = render_mail(job, PORTAL, DMS)
+    for body in (mail.text, mail.html.replace("&amp;", "&")):
+        assert "14:30" in body
+        if template in LINKS:
+            assert f"{PORTAL}/{LINKS[template]}#garage={NOORD}&token=0123ABCD4567" in body
+        else:
+            assert "0123-ABCD-4567" in body and PORTAL not in body
+    assert "0123" not in mail.subject + repr(job)
+    golden(f"{template}.{locale}.txt", shown(mail))
+    golden(f"{template}.{locale}.html", mail.html)
+
+
+@pytest.mark.req("P2")
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_notice_says_what_was_changed_and_has_nothing_to_click(
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
+) -> None:
+    said = set()
+    for event in get_args(PortalEvent):
+        context = ACCESS | {"token": None, "event": event}
+        mail = render_mail(send_job(locale, template="portal_notice", context=context), PORTAL, DMS)
+        assert "http" not in mail.text + mail.html
+        said.add(mail.text)
+    assert len(said) == len(get_args(PortalEvent))
+    golden(f"portal_notice.{locale}.txt", shown(mail))
+    golden(f"portal_notice.{locale}.html", mail.html)
 
 
 @pytest.mark.req("P14")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -18,7 +18,20 @@ from pydantic import (
 )
 
 Locale = Literal["nl", "fr", "en"]
-MailTemplate = Literal["invoice_issued", "credit_note_issued", "member_invited", "message_received"]
+MailTemplate = Literal[
+    "invoice_issued",
+    "credit_note_issued",
+    "member_invited",
+    "message_received",
+    "portal_invited",
+    "portal_password_reset",
+    "portal_device_code",
+    "portal_email_change",
+    "portal_notice",
+]
+PortalEvent = Literal[
+    "password_changed", "pin_changed", "email_change_asked", "email_changed", "device_added", "account_closed"
+]
 PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
@@ -212,11 +225,36 @@ class MessageReceivedContext(Payload):
     customer_name: str
 
 
+class PortalContext(Payload):
+    """What a mail about a customer's access says: a link or code, which is nowhere else, or what happened.
+
+    `at` is the garage's own time: until when the token holds, or when it happened.
+    """
+
+    garage_id: UUID
+    garage_name: str
+    customer_name: str
+    token: SecretStr | None
+    event: PortalEvent | None
+    at: datetime
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if (self.token is None) == (self.event is None):
+            raise ValueError("this mail has either a token or an event")
+        return self
+
+
 MAIL_CONTEXTS: dict[MailTemplate, type[Payload]] = {
     "invoice_issued": InvoiceIssuedContext,
     "credit_note_issued": InvoiceIssuedContext,
     "member_invited": MemberInvitedContext,
     "message_received": MessageReceivedContext,
+    "portal_invited": PortalContext,
+    "portal_password_reset": PortalContext,
+    "portal_device_code": PortalContext,
+    "portal_email_change": PortalContext,
+    "portal_notice": PortalContext,
 }
 
 
@@ -229,13 +267,17 @@ class SendJob(JobBase):
     locale: Locale
     recipient: Recipient
     sender: Sender
-    context: InvoiceIssuedContext | MemberInvitedContext | MessageReceivedContext
+    context: InvoiceIssuedContext | MemberInvitedContext | MessageReceivedContext | PortalContext
     attachment: Attachment | None
 
     @model_validator(mode="after")
     def _suits(self) -> Self:
         if not isinstance(self.context, MAIL_CONTEXTS[self.template]):
             raise ValueError("this context is not of this template")
+        if isinstance(self.context, PortalContext) and (
+            (self.template == "portal_notice") != (self.context.event is not None)
+        ):
+            raise ValueError("a notice tells an event, and no other mail does")
         return self
 
 

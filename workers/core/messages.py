@@ -13,6 +13,8 @@ from workers.core.jobs import (
     MailTemplate,
     MemberInvitedContext,
     MessageReceivedContext,
+    PortalContext,
+    PortalEvent,
     PushDetails,
     PushTemplate,
     SendJob,
@@ -24,6 +26,50 @@ MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {
     "credit_note_issued": "credit_note_issued/1",
     "member_invited": "member_invited/1",
     "message_received": "message_received/1",
+    "portal_invited": "portal_invited/1",
+    "portal_password_reset": "portal_password_reset/1",
+    "portal_device_code": "portal_device_code/1",
+    "portal_email_change": "portal_email_change/1",
+    "portal_notice": "portal_notice/1",
+}
+
+# Where a link leads on the portal.
+PORTAL_PATHS: dict[str, str] = {
+    "portal_invited": "activate",
+    "portal_password_reset": "password",
+    "portal_email_change": "email",
+}
+PORTAL_EVENTS: dict[PortalEvent, dict[Locale, str]] = {
+    "password_changed": {
+        "nl": "Uw wachtwoord is gewijzigd.",
+        "fr": "Votre mot de passe a été modifié.",
+        "en": "Your password was changed.",
+    },
+    "pin_changed": {
+        "nl": "Uw pincode is gewijzigd.",
+        "fr": "Votre code PIN a été modifié.",
+        "en": "Your PIN was changed.",
+    },
+    "email_change_asked": {
+        "nl": "Er is gevraagd om uw e-mailadres te wijzigen.",
+        "fr": "La modification de votre adresse e-mail a été demandée.",
+        "en": "A change of your e-mail address was asked for.",
+    },
+    "email_changed": {
+        "nl": "U meldt u voortaan aan met een ander e-mailadres.",
+        "fr": "Vous vous connecterez désormais avec une autre adresse e-mail.",
+        "en": "From now on you sign in with another e-mail address.",
+    },
+    "device_added": {
+        "nl": "Een toestel kan voortaan uw toegang gebruiken.",
+        "fr": "Un appareil peut désormais utiliser votre accès.",
+        "en": "A device can use your access from now on.",
+    },
+    "account_closed": {
+        "nl": "Uw toegang is gesloten.",
+        "fr": "Votre accès a été fermé.",
+        "en": "Your access was closed.",
+    },
 }
 
 
@@ -74,6 +120,8 @@ def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
     context = job.context
     if isinstance(context, MessageReceivedContext):
         return {"locale": job.locale, "portal_url": portal_url, **context.model_dump()}
+    if isinstance(context, PortalContext):
+        return _portal_values(job.template, job.locale, context, portal_url)
     if isinstance(context, MemberInvitedContext):
         return {
             "locale": job.locale,
@@ -93,4 +141,18 @@ def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
         "due_date": money.long_date(context.due_date, job.locale),
         "iban": money.iban_groups(context.iban),
         "has_payment": context.gross_total > 0,
+    }
+
+
+def _portal_values(name: str, locale: Locale, context: PortalContext, portal_url: str) -> dict[str, Any]:
+    token = context.token.get_secret_value() if context.token else ""
+    return {
+        "locale": locale,
+        "garage_name": context.garage_name,
+        "customer_name": context.customer_name,
+        "at": money.long_moment(context.at, locale),
+        # Behind the #, so that no server on the way writes it into its log.
+        "link": f"{portal_url}/{PORTAL_PATHS.get(name, '')}#garage={context.garage_id}&token={token}",
+        "code": "-".join(token[start : start + 4] for start in range(0, len(token), 4)),
+        "said": PORTAL_EVENTS[context.event][locale] if context.event else "",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from babel.dates import format_date
@@ -58,6 +58,12 @@ def short_date(day: date) -> str:
 def long_date(day: date, locale: Locale) -> str:
     """`22 november 2026`."""
     return format_date(day, "long", locale=CLDR[locale])
+
+
+def long_moment(moment: datetime, locale: Locale) -> str:
+    """`22 november 2026 om 14:30`."""
+    at = {"nl": "om", "fr": "à", "en": "at"}[locale]
+    return f"{long_date(moment.date(), locale)} {at} {moment:%H:%M}"
 
 
 def iban_groups(iban: str) -> str:

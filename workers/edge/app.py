@@ -18,11 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.core.logs import event
-from workers.edge import endpoints, photos
+from workers.edge import activation, changes, devices, endpoints, photos, recovery, sign_in
+from workers.edge.account_database import AccountDatabase
 from workers.edge.database import Database, PostgresCalls
 from workers.edge.documents import Documents
 from workers.edge.endpoints import Edge
 from workers.edge.errors import EdgeError, error_response
+from workers.edge.proofs import Proofs
 from workers.edge.secrets import SecretVerifier
 from workers.edge.settings import EdgeSettings
 from workers.edge.storage import StorageSigner
@@ -34,9 +36,21 @@ SUPABASE_TIMEOUT_SECONDS = 10
 _SAFE_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 ROUTES = [
-    Route("/portal/login", endpoints.login, methods=["POST"]),
-    Route("/portal/refresh", endpoints.refresh, methods=["POST"]),
-    Route("/portal/logout", endpoints.logout, methods=["POST"]),
+    Route("/portal/login", sign_in.login, methods=["POST"]),
+    Route("/portal/refresh", sign_in.refresh, methods=["POST"]),
+    Route("/portal/logout", sign_in.logout, methods=["POST"]),
+    Route("/portal/activate", activation.activate, methods=["POST"]),
+    Route("/portal/password/forgot", recovery.forgot_password, methods=["POST"]),
+    Route("/portal/password/reset", recovery.reset_password, methods=["POST"]),
+    Route("/portal/devices/request", devices.request_code, methods=["POST"]),
+    Route("/portal/devices/confirm", devices.confirm, methods=["POST"]),
+    Route("/portal/devices/revoke", devices.revoke, methods=["POST"]),
+    Route("/portal/password/change", changes.change_password, methods=["POST"]),
+    Route("/portal/pin/change", changes.change_pin, methods=["POST"]),
+    Route("/portal/email/change", changes.change_email, methods=["POST"]),
+    Route("/portal/email/confirm", recovery.confirm_email, methods=["POST"]),
+    Route("/portal/account/close", changes.close_account, methods=["POST"]),
+    Route("/portal/sessions/end", sign_in.end_session, methods=["POST"]),
     Route("/portal/documents", endpoints.documents, methods=["POST"]),
     Route("/portal/photos", photos.photo, methods=["POST"]),
     Route("/invoices/pdf", endpoints.invoice_pdf, methods=["POST"]),
@@ -72,12 +86,16 @@ def build_app(settings: EdgeSettings, pdf: Pdf) -> Starlette:
     calls = PostgresCalls(settings.edge_database_url.get_secret_value())
     http = httpx.AsyncClient(timeout=SUPABASE_TIMEOUT_SECONDS, trust_env=False)
     anon_key = settings.anon_key.get_secret_value()
+    accounts = AccountDatabase(calls)
+    peppers = settings.peppers
     edge = Edge(
         database=Database(calls),
+        accounts=accounts,
+        proofs=Proofs(accounts.take_proof, settings.public_urls),
         ping=calls.ping,
-        verifier=SecretVerifier(settings.pepper),
+        verifier=SecretVerifier(peppers),
         signer=TokenSigner(settings.portal_signing_keys),
-        refresh_tokens=RefreshTokens(settings.pepper),
+        refresh_tokens=RefreshTokens(next(iter(peppers.values()))),
         storage=StorageSigner(http, settings.supabase_url, anon_key),
         documents=Documents(http, settings.supabase_url, anon_key, pdf),
         trusted_proxies=settings.trusted_proxies,
@@ -99,7 +117,7 @@ def assemble(edge: Edge, origins: tuple[str, ...]) -> Starlette:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "apikey", "x-client-info"],
+        allow_headers=["authorization", "content-type", "apikey", "x-client-info", "dpop"],
         expose_headers=["retry-after"],
     )
     app = Starlette(

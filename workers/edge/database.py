@@ -4,9 +4,9 @@ Each call is one statement and its own transaction, so a failed login still coun
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 from uuid import UUID
 
 from psycopg import AsyncConnection, sql
@@ -27,13 +27,22 @@ class Client:
     user_agent: str
 
 
-class _Answer(BaseModel):
+@dataclass(frozen=True)
+class Device:
+    """An installation of the app; `key_thumbprint` (RFC 7638) when it proved to hold that key just now."""
+
+    device_id: str
+    fingerprint: str
+    key_thumbprint: str | None = None
+
+
+class Answer(BaseModel):
     """An answer from SQL; its errors never repeat the input, which may hold hashes."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Attempt(_Answer):
+class Attempt(Answer):
     """A counted login attempt, and what to compare with; hashes are None where nothing may match.
 
     `is_address_blocked`: this address tried too much, whomever it tried. Such an attempt is not kept.
@@ -47,7 +56,7 @@ class Attempt(_Answer):
     pin_hash: str | None
 
 
-class Session(_Answer):
+class Session(Answer):
     """A live portal session. `idle_seconds` without a refresh end it; `expires_at` ends it anyway."""
 
     session_id: UUID
@@ -55,9 +64,10 @@ class Session(_Answer):
     garage_id: UUID
     idle_seconds: int
     expires_at: datetime
+    key_thumbprint: str | None = None
 
 
-class GrantedDocument(_Answer):
+class GrantedDocument(Answer):
     """Where the document lies, and the name to save it under."""
 
     bucket: str
@@ -65,7 +75,7 @@ class GrantedDocument(_Answer):
     filename: str
 
 
-class Refusal(_Answer):
+class Refusal(Answer):
     """Why SQL refused: a code of `workers.edge.errors.STATUS`."""
 
     error: str
@@ -85,17 +95,17 @@ class Database:
         self._calls = calls
 
     async def login_reserve(
-        self, *, garage_id: UUID, login: str, device_id: str, fingerprint: str, client: Client
+        self,
+        *,
+        garage_id: UUID,
+        login: str,
+        device: Device,
+        client: Client,
+        purpose: Literal["login", "device"] = "login",
     ) -> Attempt:
         """Count an attempt, before anything slow, and return what to compare with."""
-        arguments = {
-            "garage_id": garage_id,
-            "login": login,
-            "device_id": device_id,
-            "fingerprint": fingerprint,
-            "client_ip": client.ip,
-            "user_agent": client.user_agent,
-        }
+        arguments = {"garage_id": garage_id, "login": login, **asdict(device), "purpose": purpose}
+        arguments |= {"client_ip": client.ip, "user_agent": client.user_agent}
         return Attempt.model_validate(await self._calls.call("portal_login_reserve", arguments))
 
     async def login_finish(
@@ -111,20 +121,18 @@ class Database:
         *,
         refresh_token_sha256: str,
         next_token_sha256: str,
-        device_id: str,
-        fingerprint: str,
+        device: Device,
         client: Client,
     ) -> Session | Refusal:
         """Replace a refresh token by its successor."""
         arguments = {
             "refresh_token_sha256": refresh_token_sha256,
             "next_token_sha256": next_token_sha256,
-            "device_id": device_id,
-            "fingerprint": fingerprint,
+            **asdict(device),
             "client_ip": client.ip,
         }
         answer = await self._calls.call("portal_refresh", arguments)
-        return Refusal.model_validate(answer) if "error" in answer else Session.model_validate(answer)
+        return session_or_refusal(answer)
 
     async def logout(self, *, refresh_token_sha256: str) -> None:
         """End the session of a refresh token, if there is one."""
@@ -157,6 +165,11 @@ class Database:
         }
         answer = await self._calls.call(function, arguments)
         return Refusal.model_validate(answer) if "error" in answer else GrantedDocument.model_validate(answer)
+
+
+def session_or_refusal(answer: Mapping[str, Any]) -> Session | Refusal:
+    """Return what SQL answered, typed."""
+    return Refusal.model_validate(answer) if "error" in answer else Session.model_validate(answer)
 
 
 class PostgresCalls:

@@ -1,28 +1,23 @@
-"""What each address does. The order of the steps is the security of it: count, hash, settle."""
+"""The parts all endpoints share, and those about documents, keys and health."""
 
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
+import psycopg
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workers.core.logs import event
-from workers.edge.database import Client, Database, Refusal, Session
+from workers.edge.account_database import AccountDatabase
+from workers.edge.database import Client, Database, Device, Refusal, Session
 from workers.edge.documents import Documents
 from workers.edge.errors import EdgeError
-from workers.edge.requests import (
-    DocumentBody,
-    LoginBody,
-    LogoutBody,
-    RefreshBody,
-    bearer_token,
-    client_of,
-    read_body,
-)
+from workers.edge.proofs import Proofs
+from workers.edge.requests import DeviceBody, DocumentBody, bearer_token, client_of, read_body
 from workers.edge.secrets import SecretVerifier
 from workers.edge.settings import Network
 from workers.edge.storage import URL_SECONDS, StorageSigner
@@ -59,6 +54,8 @@ class Edge:
     """The parts the endpoints work with, put together once by `workers.edge.app`."""
 
     database: Database
+    accounts: AccountDatabase
+    proofs: Proofs
     ping: Callable[[], Awaitable[None]]
     verifier: SecretVerifier
     signer: TokenSigner
@@ -73,6 +70,27 @@ class Edge:
         """Return who is asking."""
         return client_of(request, self.trusted_proxies)
 
+    async def device(self, request: Request, body: DeviceBody, token: str | None = None) -> Device:
+        """Return the asking device, with the key it proved. Raises EdgeError `proof_invalid`."""
+        thumbprint = await self.proofs.thumbprint(request, token)
+        return Device(body.device_id, body.fingerprint, thumbprint)
+
+    def token_answer(self, session: Session, refresh_token: str) -> JSONResponse:
+        """Return what a signed-in app gets: both tokens, and the limits of its session."""
+        token = self.signer.sign(
+            session.account_id, session.session_id, session.garage_id, session.key_thumbprint
+        )
+        limits = session.model_dump(mode="json", include={"idle_seconds", "expires_at"})
+        return JSONResponse(
+            {
+                "access_token": token,
+                "token_type": "bearer",
+                "expires_in": TOKEN_SECONDS,
+                "refresh_token": refresh_token,
+                "session": limits | {"id": str(session.session_id)},
+            }
+        )
+
 
 def edge_of(request: Request) -> Edge:
     """Return the edge this request came in at."""
@@ -80,71 +98,17 @@ def edge_of(request: Request) -> Edge:
     return edge
 
 
-async def login(request: Request) -> Response:
-    """Sign a customer in with e-mail, password, PIN and device.
+def accepted(work: Callable[[], Awaitable[object]] | None) -> Response:
+    """Answer 202 first and do the work then, so that its length tells nothing."""
 
-    Whatever is wrong (garage, e-mail, password, PIN, device, too many tries), the work, the status and
-    the body are the same, so the answer tells nothing about who exists (ASVS 6.3.8). Only an address
-    that tried too much gets its refusal unhashed: its counter knows no accounts, and a flood from it
-    must not keep others waiting for the hashing threads.
-    """
-    edge = edge_of(request)
-    body = await read_body(request, LoginBody)
-    with edge.logins.enter():
-        attempt = await edge.database.login_reserve(
-            garage_id=body.garage_id,
-            login=body.email,
-            device_id=body.device_id,
-            fingerprint=body.fingerprint,
-            client=edge.client(request),
-        )
-        if attempt.is_address_blocked:
-            log.info(event("portal.login_refused", garage=body.garage_id, reason="address_blocked"))
-            raise EdgeError("invalid_login")
-        is_match = await edge.verifier.verify_pair(
-            body.password.get_secret_value(),
-            body.pin.get_secret_value(),
-            attempt.password_hash,
-            attempt.pin_hash,
-        )
-        refresh_token = edge.refresh_tokens.new()
-        session = await edge.database.login_finish(
-            attempt_id=attempt.attempt_id,
-            is_ok=is_match and attempt.is_allowed,
-            refresh_token_sha256=sha256_hex(refresh_token),
-        )
-    if session is None:
-        log.info(event("portal.login_refused", garage=body.garage_id, attempt=attempt.attempt_id))
-        raise EdgeError("invalid_login")
-    log.info(event("portal.login", garage=session.garage_id, session=session.session_id))
-    return JSONResponse(_token_answer(edge, session, refresh_token))
+    async def later() -> None:
+        try:
+            if work:
+                await work()
+        except psycopg.OperationalError as error:
+            log.warning(event("edge.database_away", error=type(error).__name__))
 
-
-async def refresh(request: Request) -> Response:
-    """Replace a refresh token and hand out a new access token."""
-    edge = edge_of(request)
-    body = await read_body(request, RefreshBody)
-    old = body.refresh_token.get_secret_value()
-    successor = edge.refresh_tokens.successor(old)
-    answer = await edge.database.refresh(
-        refresh_token_sha256=sha256_hex(old),
-        next_token_sha256=sha256_hex(successor),
-        device_id=body.device_id,
-        fingerprint=body.fingerprint,
-        client=edge.client(request),
-    )
-    if isinstance(answer, Refusal):
-        log.info(event("portal.refresh_refused", reason=answer.error))
-        raise EdgeError(answer.error)
-    return JSONResponse(_token_answer(edge, answer, successor))
-
-
-async def logout(request: Request) -> Response:
-    """End the session of a refresh token; an unknown one is answered alike."""
-    body = await read_body(request, LogoutBody)
-    token = body.refresh_token.get_secret_value()
-    await edge_of(request).database.logout(refresh_token_sha256=sha256_hex(token))
-    return Response(status_code=204)
+    return JSONResponse({}, status_code=202, background=BackgroundTask(later))
 
 
 async def documents(request: Request) -> Response:
@@ -192,14 +156,3 @@ async def ready(request: Request) -> Response:
     """Say that the database answers, too; 503 when it does not."""
     await edge_of(request).ping()
     return JSONResponse({"status": "ok"})
-
-
-def _token_answer(edge: Edge, session: Session, refresh_token: str) -> dict[str, Any]:
-    return {
-        "access_token": edge.signer.sign(session.account_id, session.session_id, session.garage_id),
-        "token_type": "bearer",
-        "expires_in": TOKEN_SECONDS,
-        "refresh_token": refresh_token,
-        "session": session.model_dump(mode="json", include={"idle_seconds", "expires_at"})
-        | {"id": str(session.session_id)},
-    }

@@ -1,11 +1,6 @@
-"""The portal's signing keys, as they are handed in: a JWK set (RFC 7517) whose first key signs.
+"""The portal's signing keys, as they are handed in: a JWK set (RFC 7517) whose first key signs."""
 
-`python -m workers.edge.keys` prints a set with one new key, for AUTEXOR_PORTAL_SIGNING_KEYS.
-"""
-
-import json
 import secrets
-import sys
 from typing import Any, Literal, Self
 
 import jwt
@@ -41,6 +36,14 @@ class SigningKey(BaseModel):
         parts = {"kty": self.kty, "crv": self.crv, "kid": self.kid, "x": self.x, "y": self.y}
         return parts | {"alg": "ES256", "use": "sig"}
 
+    def private(self) -> dict[str, str]:
+        """Return everything, for the one file that keeps it."""
+        return self.public() | ({"d": self.d.get_secret_value()} if self.d else {})
+
+    def retired(self) -> "SigningKey":
+        """Return the key without what signs."""
+        return self.model_copy(update={"d": None})
+
     def verifying(self) -> Any:
         """Return the public key, as pyjwt wants it."""
         return jwt.PyJWK(self.public()).key
@@ -68,11 +71,7 @@ class SigningKeys(BaseModel):
         return self
 
 
-def new_signing_keys() -> str:
-    """Return `{"keys": [JWK]}` with one new private key under a random kid."""
+def new_signing_key() -> SigningKey:
+    """Return a new private key under a random kid."""
     jwk = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
-    return json.dumps({"keys": [{"kid": secrets.token_hex(8), **jwk}]})
-
-
-if __name__ == "__main__":
-    sys.stdout.write(new_signing_keys() + "\n")
+    return SigningKey.model_validate({"kid": secrets.token_hex(8), **jwk})

@@ -67,6 +67,71 @@ MESSAGES: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "en": ("There is no such document", "Choose an invoice from your list; a new one may take a moment"),
     },
+    "proof_invalid": {
+        "nl": (
+            "Het bewijs van de sleutel van dit toestel is niet aanvaard",
+            "Maak per aanvraag een nieuw bewijs, en zet de klok van het toestel juist",
+        ),
+        "fr": (
+            "La preuve de la clé de cet appareil n'est pas acceptée",
+            "Faites une nouvelle preuve par demande, et réglez l'horloge de l'appareil",
+        ),
+        "en": (
+            "The proof of this device's key is not accepted",
+            "Make a new proof for each request, and set the device's clock right",
+        ),
+    },
+    "confirmation_refused": {
+        "nl": (
+            "De wijziging is niet bevestigd",
+            "Controleer wachtwoord en pincode op uw eigen toestel, of probeer later opnieuw",
+        ),
+        "fr": (
+            "La modification n'est pas confirmée",
+            "Vérifiez mot de passe et code PIN sur votre propre appareil, ou réessayez plus tard",
+        ),
+        "en": (
+            "The change is not confirmed",
+            "Check the password and PIN on your own device, or try again later",
+        ),
+    },
+    "link_invalid": {
+        "nl": ("Deze link werkt niet (meer)", "Vraag een nieuwe: elke link werkt één keer en niet lang"),
+        "fr": (
+            "Ce lien ne fonctionne pas (ou plus)",
+            "Demandez-en un nouveau : chaque lien ne sert qu'une fois et pas longtemps",
+        ),
+        "en": ("This link does not work (any more)", "Ask for a new one: each works once and not for long"),
+    },
+    "device_not_found": {
+        "nl": ("Dit toestel is er niet", "Kies een toestel uit uw lijst"),
+        "fr": ("Cet appareil n'existe pas", "Choisissez un appareil de votre liste"),
+        "en": ("There is no such device", "Choose a device from your list"),
+    },
+    "session_not_found": {
+        "nl": ("Deze sessie is er niet", "Kies een sessie uit uw lijst"),
+        "fr": ("Cette session n'existe pas", "Choisissez une session de votre liste"),
+        "en": ("There is no such session", "Choose a session from your list"),
+    },
+    "password_too_common": {
+        "nl": (
+            "Dit wachtwoord is te gemakkelijk te raden",
+            "Kies er een dat niet op een bekend woord of uw e-mailadres lijkt",
+        ),
+        "fr": (
+            "Ce mot de passe est trop facile à deviner",
+            "Choisissez-en un qui ne ressemble ni à un mot connu ni à votre e-mail",
+        ),
+        "en": (
+            "This password is too easy to guess",
+            "Choose one that resembles neither a known word nor your e-mail address",
+        ),
+    },
+    "pin_too_weak": {
+        "nl": ("Deze pincode is te gemakkelijk te raden", "Kies zes cijfers zonder rij of herhaling"),
+        "fr": ("Ce code PIN est trop facile à deviner", "Choisissez six chiffres sans suite ni répétition"),
+        "en": ("This PIN is too easy to guess", "Choose six digits without a run or a repetition"),
+    },
     "not_found": {
         "nl": ("Dit adres bestaat niet", "Controleer het pad"),
         "fr": ("Cette adresse n'existe pas", "Vérifiez le chemin"),

@@ -5,6 +5,7 @@ A malformed body is refused with 422 before anything is looked up or counted, al
 
 import asyncio
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -13,7 +14,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -40,10 +40,27 @@ def _shaped(pattern: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _long_enough(password: SecretStr) -> SecretStr:
+    # Counted as it is hashed: a letter and its accent are one character, however they were typed.
+    if not 8 <= len(unicodedata.normalize("NFC", password.get_secret_value())) <= 128:
+        raise ValueError("has 8 to 128 characters")
+    return password
+
+
 # PostgreSQL's text has no NUL.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=320, pattern=r"\A[^\x00]+\z")]
-Secret = Annotated[SecretStr, Field(min_length=8, max_length=128)]
+Label = Annotated[str, StringConstraints(max_length=80, pattern=r"\A[^\x00]+\z")]
+# As private.is_email has it.
+Email = Annotated[
+    Text,
+    StringConstraints(
+        strip_whitespace=True, max_length=254, pattern=r'\A[^\s@"<>(),;:\\]+@[^\s@.]+(\.[^\s@.]+)+\z'
+    ),
+]
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Pin = Annotated[SecretStr, _shaped("[0-9]{6}")]
+Code = Annotated[SecretStr, _shaped("[0-9A-Za-z -]{12,24}")]
+MailedToken = Annotated[SecretStr, _shaped("[A-Za-z0-9_-]{16,128}")]
 RefreshToken = Annotated[SecretStr, _shaped(REFRESH_TOKEN_PATTERN)]
 
 
@@ -51,29 +68,114 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class LoginBody(_Body):
-    """POST /portal/login. `device_id` and `fingerprint` are what the app derived on this install."""
+class DeviceBody(_Body):
+    """What the app derived on this installation, beside what else it says."""
+
+    device_id: Text
+    fingerprint: Text
+
+
+class LoginBody(DeviceBody):
+    """POST /portal/login."""
 
     garage_id: UUID
     email: Text
     password: Secret
     pin: Pin
-    device_id: Text
-    fingerprint: Text
 
 
-class RefreshBody(_Body):
+class RefreshBody(DeviceBody):
     """POST /portal/refresh."""
 
     refresh_token: RefreshToken
-    device_id: Text
-    fingerprint: Text
 
 
 class LogoutBody(_Body):
     """POST /portal/logout."""
 
     refresh_token: RefreshToken
+
+
+class ActivateBody(DeviceBody):
+    """POST /portal/activate: the token of an invitation's mail, and what its owner chose."""
+
+    token: MailedToken
+    password: Secret
+    pin: Pin
+    label: Label | None = None
+
+
+class ForgotBody(_Body):
+    """POST /portal/password/forgot."""
+
+    garage_id: UUID
+    email: Text
+
+
+class ResetBody(_Body):
+    """POST /portal/password/reset."""
+
+    token: MailedToken
+    password: Secret
+
+
+class DeviceRequestBody(DeviceBody):
+    """POST /portal/devices/request."""
+
+    garage_id: UUID
+    email: Text
+    password: Secret
+
+
+class DeviceConfirmBody(DeviceRequestBody):
+    """POST /portal/devices/confirm: the code of the mail, and the PIN for this device."""
+
+    code: Code
+    pin: Pin
+    label: Label | None = None
+
+
+class ConfirmedBody(DeviceBody):
+    """What every change is confirmed with; POST /portal/account/close says no more."""
+
+    password: Secret
+    pin: Pin
+
+
+class PasswordChangeBody(ConfirmedBody):
+    """POST /portal/password/change."""
+
+    new_password: Secret
+
+
+class PinChangeBody(ConfirmedBody):
+    """POST /portal/pin/change."""
+
+    new_pin: Pin
+
+
+class EmailChangeBody(ConfirmedBody):
+    """POST /portal/email/change."""
+
+    new_email: Email
+
+
+class EmailConfirmBody(_Body):
+    """POST /portal/email/confirm."""
+
+    token: MailedToken
+
+
+class DeviceRevokeBody(_Body):
+    """POST /portal/devices/revoke: an id of `portal.devices`."""
+
+    id: UUID
+
+
+class SessionEndBody(_Body):
+    """POST /portal/sessions/end: an id of `portal.sessions`; null is every one."""
+
+    id: UUID | None
 
 
 class DocumentBody(_Body):

@@ -31,15 +31,16 @@ class PepperSettings(BaseSettings):
     @field_validator("portal_pepper")
     @classmethod
     def _long_enough(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        pepper = bytes.fromhex(value.get_secret_value())
-        if info.data.get("environment") != "devstack" and len(pepper) < MIN_PEPPER_BYTES:
-            raise ValueError(f"the pepper must be at least {MIN_PEPPER_BYTES} bytes, written as hex")
+        peppers = _peppers(value.get_secret_value())
+        shortest = min(len(pepper) for pepper in peppers.values())
+        if info.data.get("environment") != "devstack" and shortest < MIN_PEPPER_BYTES:
+            raise ValueError(f"a pepper must be at least {MIN_PEPPER_BYTES} bytes, written as hex")
         return value
 
     @property
-    def pepper(self) -> bytes:
-        """The pepper's bytes."""
-        return bytes.fromhex(self.portal_pepper.get_secret_value())
+    def peppers(self) -> dict[str, bytes]:
+        """The peppers by their ids; the first one hashes, the others verify what was hashed before."""
+        return _peppers(self.portal_pepper.get_secret_value())
 
 
 class EdgeSettings(PepperSettings):
@@ -50,6 +51,8 @@ class EdgeSettings(PepperSettings):
     anon_key: SecretStr
     portal_signing_keys: Annotated[Json[SigningKeys], NoDecode]
     edge_port: int = Field(ge=1, le=65535)
+    # Where apps reach the edge, as their proofs name it; the project's own functions when not given.
+    portal_api_urls: Annotated[tuple[str, ...], NoDecode] = ()
     # The edge listens on loopback alone: whoever reaches it is a proxy of this machine.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = LOOPBACK
     portal_origins: Annotated[tuple[str, ...], NoDecode, Field(validate_default=True)] = ()
@@ -68,7 +71,7 @@ class EdgeSettings(PepperSettings):
     def _networks(cls, value: object) -> object:
         return tuple(ip_network(part) for part in _split(value)) if isinstance(value, str) else value
 
-    @field_validator("portal_origins", mode="before")
+    @field_validator("portal_origins", "portal_api_urls", mode="before")
     @classmethod
     def _origins(cls, value: object) -> object:
         return _split(value) if isinstance(value, str) else value
@@ -81,6 +84,23 @@ class EdgeSettings(PepperSettings):
         if not value or not all(re.fullmatch(r"https://[^/*\s]+", origin) for origin in value):
             raise ValueError("name the origins of the portal, as https://host, with commas between them")
         return value
+
+    @property
+    def public_urls(self) -> tuple[str, ...]:
+        """The addresses that `/portal/…` is reached at, without a slash at the end."""
+        urls = self.portal_api_urls or (f"{self.supabase_url}/functions/v1",)
+        return tuple(url.rstrip("/") for url in urls)
+
+
+def _peppers(text: str) -> dict[str, bytes]:
+    """Read `id:hex,id:hex`; a pepper without an id is the one before there were ids."""
+    found: dict[str, bytes] = {}
+    for part in text.split(","):
+        pepper_id, _, digits = part.strip().rpartition(":")
+        if not re.fullmatch("[a-z0-9]{0,16}", pepper_id) or pepper_id in found:
+            raise ValueError("every pepper needs an id of its own: small letters and digits")
+        found[pepper_id] = bytes.fromhex(digits)
+    return found
 
 
 def _split(value: str) -> tuple[str, ...]:

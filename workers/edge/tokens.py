@@ -52,8 +52,10 @@ class TokenSigner:
         """Return the public key set (RFC 7517)."""
         return self._jwks
 
-    def sign(self, account_id: UUID, session_id: UUID, garage_id: UUID) -> str:
-        """Return an access token that lives `TOKEN_SECONDS`."""
+    def sign(
+        self, account_id: UUID, session_id: UUID, garage_id: UUID, key_thumbprint: str | None = None
+    ) -> str:
+        """Return an access token that lives `TOKEN_SECONDS`; it names the device's key, if it has one."""
         now = int(time.time())
         claims = {
             "iss": PORTAL_ISSUER,
@@ -66,6 +68,7 @@ class TokenSigner:
             "exp": now + TOKEN_SECONDS,
             "jti": str(uuid4()),
             "amr": ["pwd", "pin"],
+            **({"cnf": {"jkt": key_thumbprint}} if key_thumbprint else {}),
         }
         return jwt.encode(claims, self._private, algorithm="ES256", headers={"kid": self._kid})
 

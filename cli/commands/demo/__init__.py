@@ -6,7 +6,17 @@ does not hold fails the demo.
 """
 
 from cli.client import sign_in
-from cli.commands.demo import billing, check_in, conversation, deliveries, denials, paperwork, portal, story
+from cli.commands.demo import (
+    billing,
+    check_in,
+    conversation,
+    deliveries,
+    denials,
+    newcomer,
+    paperwork,
+    portal,
+    story,
+)
 from cli.commands.demo.cast import CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack, ensure_up
@@ -58,6 +68,7 @@ def _perform(stack: LocalStack, facts: Facts) -> None:
     deliveries.follow_messages(rita, stack, invoice, facts)
     carla = portal.visit(stack, rita, otto, invoice, facts)
     conversation.converse(rita, carla, facts)
+    newcomer.invite_a_newcomer(stack, olga, facts)
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
     paperwork.settle(rita, carla, invoice, facts)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,8 +17,12 @@ import pytest
 from devstack.config import ROOT, free_port
 from devstack.keys import PORTAL_PEPPER, generate
 from devstack.testing import Database
+from sql_tests.cast import OLGA
 
 READY_SECONDS = 20
+PUBLIC_URL = "http://127.0.0.1:9/functions/v1"
+NUMBERS = count(1)
+PASSWORD = "vier-paarden-in-mei"
 ADDRESSES = (f"198.51.100.{number}" for number in count(1))
 NOORD = "11111111-0000-4000-8000-000000000001"
 ZUID = "11111111-0000-4000-8000-000000000002"
@@ -49,8 +53,41 @@ class Portal:
     address: str
     log: Path
 
-    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        return self.http.post(f"/portal/{path}", json=body, headers={"x-forwarded-for": self.address})
+    def post(
+        self, path: str, body: dict[str, Any], token: str | None = None, proof: str | None = None
+    ) -> httpx.Response:
+        headers = {"x-forwarded-for": self.address}
+        headers |= {"authorization": f"Bearer {token}"} if token else {}
+        headers |= {"dpop": proof} if proof else {}
+        return self.http.post(f"/portal/{path}", json=body, headers=headers)
+
+    def address_of(self, path: str) -> str:
+        """Where apps believe this path to be; proofs name it."""
+        return f"{PUBLIC_URL}/portal/{path}"
+
+    def mailed(self, template: str, recipient: str) -> str:
+        """The token of the newest mail of this kind that waits for a worker, once it is there."""
+        query = (
+            "select m.token from private.portal_mails m join public.communications c"
+            " on c.garage_id = m.garage_id and c.id = m.communication_id"
+            " where c.template = %s and c.recipient = %s and m.token is not null order by c.created_at desc"
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if rows := self.sql(query, template, recipient):
+                return str(rows[0]["token"])
+            time.sleep(0.02)
+        raise AssertionError(f"no {template} to {recipient}")
+
+    def noticed(self, recipient: str) -> list[str]:
+        """What notices of changes say to an address."""
+        rows = self.sql(
+            "select m.event from private.portal_mails m join public.communications c"
+            " on c.garage_id = m.garage_id and c.id = m.communication_id"
+            " where c.template = 'portal_notice' and c.recipient = %s order by c.created_at",
+            recipient,
+        )
+        return [row["event"] for row in rows]
 
     def login(self, who: dict[str, str], **changes: str) -> httpx.Response:
         return self.post("login", who | changes)
@@ -83,6 +120,57 @@ def carla_at_zuid() -> dict[str, str]:
 @pytest.fixture
 def karel() -> dict[str, str]:
     return dict(KAREL)
+
+
+@dataclass
+class Newcomer:
+    """A customer who was invited; `person` is what they will sign in with."""
+
+    customer_id: str
+    token: str
+    person: dict[str, str]
+
+    def activation(self, **changes: Any) -> dict[str, Any]:
+        chosen = {name: self.person[name] for name in ("password", "pin", "device_id", "fingerprint")}
+        return {"token": self.token, **chosen, **changes}
+
+
+@pytest.fixture
+def invite(portal: Portal) -> Callable[[], Newcomer]:
+    """Olga invites a new customer; the token is what the mail that waits holds."""
+
+    def make() -> Newcomer:
+        name = f"newcomer{next(NUMBERS)}"
+        email = f"{name}@example.test"
+        with OLGA.acting(portal.database) as connection:
+            row = connection.execute(
+                "insert into public.customers (garage_id, full_name, email) values (%s, 'Nele Nieuw', %s)"
+                " returning id",
+                (NOORD, email),
+            ).fetchone()
+            assert row is not None
+            connection.execute("select public.invite_customer(%s)", (row["id"],))
+            connection.commit()
+        person = {
+            "garage_id": NOORD,
+            "email": email,
+            "password": PASSWORD,
+            "pin": "270951",
+            "device_id": f"{name}-phone",
+            "fingerprint": f"fp-{name}",
+        }
+        return Newcomer(str(row["id"]), portal.mailed("portal_invited", email), person)
+
+    return make
+
+
+@pytest.fixture
+def member(portal: Portal, invite: Callable[[], Newcomer]) -> tuple[dict[str, str], dict[str, Any]]:
+    """A customer of their own for one test: what they sign in with, and the tokens of the activation."""
+    newcomer = invite()
+    answer = portal.post("activate", newcomer.activation())
+    assert answer.status_code == 200, answer.text
+    return newcomer.person, answer.json()
 
 
 @pytest.fixture(scope="module")

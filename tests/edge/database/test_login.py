@@ -136,16 +136,26 @@ def test_unknown_logins_are_counted_like_known_ones(portal: Any, carla: Person) 
 
 @pytest.mark.req("P4", "S4")
 def test_one_try_each_at_many_logins_is_stopped_by_address(portal: Any, carla: Person) -> None:
-    assert portal.login(carla, email="first@example.test").status_code == 401
+    def counted() -> int:
+        rows = portal.sql("select count(*) as n from private.login_attempts")
+        return int(rows[0]["n"])
+
+    stranger = carla | {"device_id": "strangers-phone"}
+    assert portal.login(stranger, email="first@example.test").status_code == 401
     portal.sql(
         "update private.rate_limits set hits = 60 where key = private.limit_key('login address', %s)",
         f"{portal.address}/32",
     )
-    assert portal.login(carla).status_code == 401
+    before = counted()
+    assert portal.login(stranger, email="second@example.test").status_code == 401
+    assert counted() == before, "it is not even tried"
+    assert portal.login(carla).status_code == 200, "a known device is not held up by its neighbours"
     here, portal.address = portal.address, "203.0.113.77"
-    assert portal.login(carla).status_code == 200, "another address is free"
+    assert portal.login(stranger, email="third@example.test").status_code == 401
+    assert counted() == before + 2, "another address is free"
     portal.address = f"203.0.113.77, {here}"
-    assert portal.login(carla).status_code == 401, "what the caller wrote in front does not help"
+    assert portal.login(stranger, email="fourth@example.test").status_code == 401
+    assert counted() == before + 2, "what the caller wrote in front does not help"
 
 
 @pytest.mark.req("P1", "P6")
