@@ -93,6 +93,7 @@ STAYING = {
     "invoices": "what is issued stays with whom it was issued to; drafts move",
     "portal_accounts": "a customer who has one is not merged away",
     "customers": "points at the kept customer",
+    "portal_invitations": "holds no longer once its customer is merged away",
 }
 
 

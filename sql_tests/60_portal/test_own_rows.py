@@ -30,6 +30,10 @@ TRUTH = {
     " join public.conversations c on c.id = m.conversation_id where c.customer_id = %(customer)s",
     "message_photos": "select p.id::text from public.message_photos p"
     " join public.conversations c on c.id = p.conversation_id where c.customer_id = %(customer)s",
+    "devices": "select d.id::text from public.portal_devices d"
+    " join public.portal_accounts a on a.id = d.account_id where a.customer_id = %(customer)s",
+    "sessions": "select s.id::text from public.portal_sessions s"
+    " join public.portal_accounts a on a.id = s.account_id where a.customer_id = %(customer)s",
 }
 KEYS = {"invoice_vat_totals": "invoice_id"}
 by_customer = pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda customer: str(customer.number))
