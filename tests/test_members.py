@@ -73,7 +73,7 @@ def test_who_is_invited_joins_works_and_is_put_out(
         "/auth/v1/token?grant_type=refresh_token", json={"refresh_token": nina["refresh_token"]}
     ).json()
     headers = {"authorization": f"Bearer {at_work['access_token']}"}
-    assert len(http.get("/rest/v1/customers", headers=headers).json()) == 2
+    assert len(http.get("/rest/v1/customers", headers=headers).json()) >= 2
     (garage,) = call(http, at_work, "my_garages").json()
     assert (garage["id"], garage["role"], garage["is_active"]) == (NOORD, "receptionist", True)
     escalation = call(http, at_work, "change_role", membership_id=RITA_MEMBERSHIP, role="owner")

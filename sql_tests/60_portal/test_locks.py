@@ -123,3 +123,8 @@ def test_a_customer_sees_and_ends_their_own_devices_and_sessions_alone(fresh_dat
     assert (
         own == {} and not access.is_live(fresh_database, second) and not access.opens(fresh_database, CARLA)
     )
+
+
+def test_reserving_and_succeeding_at_the_same_time_never_deadlock(calm: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: access.opens(calm, CARLA), range(80)))

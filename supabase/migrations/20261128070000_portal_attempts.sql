@@ -250,10 +250,13 @@ begin
        and l.created_at > now() - interval '1 minute'
     returning * into attempt;
     if attempt.is_ok then
-        delete from private.rate_limits r where r.key = attempt.limit_keys[1];
-        -- Of what many people share only the failures are counted.
+        -- Of what many people share only the failures are counted. Rows are locked in the order in which
+        -- a reservation takes them: address, garage, login.
         update private.rate_limits r set hits = greatest(r.hits - 1, 0)
-         where r.key = any (attempt.limit_keys[2:]);
+         where r.key = attempt.limit_keys[2];
+        update private.rate_limits r set hits = greatest(r.hits - 1, 0)
+         where r.key = attempt.limit_keys[3];
+        delete from private.rate_limits r where r.key = attempt.limit_keys[1];
     elsif attempt.id is not null then
         perform private.log_access(attempt.garage_id,
             case when attempt.is_allowed then 'login_failed' else 'login_locked' end,
