@@ -75,9 +75,7 @@ def _access(about: str, variables: type[Payload], must_say: str) -> Kind:
 
 KINDS: dict[MessageKind, Kind] = {
     "invoice_issued": Kind("An invoice was issued", InvoiceIssuedContext, InvoiceVariables, shipped=2),
-    "credit_note_issued": Kind(
-        "A credit note was issued", InvoiceIssuedContext, InvoiceVariables, shipped=2
-    ),
+    "credit_note_issued": Kind("A credit note was issued", InvoiceIssuedContext, InvoiceVariables, shipped=2),
     "payment_reminder": Kind("An invoice is overdue", PaymentReminderContext, ReminderVariables),
     "work_ready": Kind("The vehicle is ready to be fetched", WorkReadyContext, WorkReadyVariables),
     "message_received": Kind(

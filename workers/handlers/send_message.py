@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from workers.core.contexts import MemberInvitedContext
 from workers.core.errors import WorkerError
-from workers.core.jobs import MemberInvitedContext, SendJob
-from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail
+from workers.core.jobs import SendJob
+from workers.core.messages import Mail, render_mail, template_version
 from workers.core.outcomes import Done, Outcome
 from workers.handlers.failures import calling_provider, outcome_of
 from workers.ports import MailFile, Ports
@@ -30,13 +31,15 @@ def _attachment(job: SendJob, ports: Ports) -> MailFile | None:
     return MailFile(filename=job.attachment.filename, content=content)
 
 
-def _what_was_said(job: SendJob, mail: Mail, provider: str) -> dict[str, str | None]:
+def _what_was_said(job: SendJob, mail: Mail, provider: str) -> dict[str, str | int | None]:
     has_secret = isinstance(job.context, MemberInvitedContext)
     return {
         "subject": mail.subject,
         "body_text": None if has_secret else mail.text,
         "body_html": None if has_secret else mail.html,
-        "template_version": MAIL_TEMPLATE_VERSIONS[job.template],
+        "template_version": template_version(job.template, mail.wording_version),
+        "wording_version": mail.wording_version,
+        "wording_problem": mail.wording_problem,
         "provider": provider,
         "provider_message_id": None,
     }
