@@ -170,7 +170,7 @@ begin
     return account_id;
 end $$;
 
-create function private.replace_provider_secret(account_id uuid, secret text)
+create function private.replace_provider_secret(provider_account_id uuid, secret text)
 returns void
 language plpgsql
 volatile
@@ -182,7 +182,7 @@ declare
     account public.provider_accounts;
 begin
     select * into account from public.provider_accounts a
-     where a.garage_id = garage and a.id = account_id and a.is_active for update;
+     where a.garage_id = garage and a.id = provider_account_id and a.is_active for update;
     if not found then
         perform private.refuse('provider_account_not_found', 'No such account is in use',
             'Look at the list, or set up a new one', 404);
@@ -195,7 +195,7 @@ begin
      where a.id = account.id;
 end $$;
 
-create function private.remove_provider_account(account_id uuid)
+create function private.remove_provider_account(provider_account_id uuid)
 returns void
 language plpgsql
 volatile
@@ -206,11 +206,11 @@ declare
     garage uuid := private.require('providers.write');
 begin
     if not exists (select from public.provider_accounts a
-                    where a.garage_id = garage and a.id = account_id and a.is_active) then
+                    where a.garage_id = garage and a.id = provider_account_id and a.is_active) then
         perform private.refuse('provider_account_not_found', 'No such account is in use',
             'Look at the list, or set up a new one', 404);
     end if;
-    perform private.stop_provider_account(garage, account_id);
+    perform private.stop_provider_account(garage, provider_account_id);
 end $$;
 
 create function private.account_in_use(garage_id uuid, channel text)
@@ -261,23 +261,23 @@ begin atomic
 end;
 comment on function public.set_provider_account is
     'Sends by this account of the garage from now on; the key is kept where nobody reads it. The account''s id';
-create function public.replace_provider_secret(account_id uuid, secret text)
+create function public.replace_provider_secret(provider_account_id uuid, secret text)
 returns void
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select private.replace_provider_secret(replace_provider_secret.account_id,
+    select private.replace_provider_secret(replace_provider_secret.provider_account_id,
         replace_provider_secret.secret);
 end;
 comment on function public.replace_provider_secret is 'A new key for the same account';
-create function public.remove_provider_account(account_id uuid)
+create function public.remove_provider_account(provider_account_id uuid)
 returns void
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select private.remove_provider_account(remove_provider_account.account_id);
+    select private.remove_provider_account(remove_provider_account.provider_account_id);
 end;
 comment on function public.remove_provider_account is
     'Takes an account out of use and forgets its key; e-mail then goes by Autexor''s own account, texts stop';

@@ -156,7 +156,7 @@ begin
     return told;
 end $$;
 
-create function private.test_provider_account(account_id uuid, recipient text)
+create function private.test_provider_account(provider_account_id uuid, recipient text)
 returns uuid
 language plpgsql
 volatile
@@ -169,7 +169,7 @@ declare
     communication_id uuid;
 begin
     select * into account from public.provider_accounts a
-     where a.garage_id = garage and a.id = account_id and a.is_active for no key update;
+     where a.garage_id = garage and a.id = provider_account_id and a.is_active for no key update;
     if not found then
         perform private.refuse('provider_account_not_found', 'No such account is in use',
             'Look at the list, or set up a new one', 404);
@@ -210,13 +210,13 @@ begin atomic
 end;
 comment on function public.announce_work_ready is
     'Tells the customer, once, that the vehicle can be fetched; the communication''s id';
-create function public.test_provider_account(account_id uuid, recipient text)
+create function public.test_provider_account(provider_account_id uuid, recipient text)
 returns uuid
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select private.test_provider_account(test_provider_account.account_id,
+    select private.test_provider_account(test_provider_account.provider_account_id,
         test_provider_account.recipient);
 end;
 comment on function public.test_provider_account is
