@@ -182,7 +182,7 @@ def _unknown(what: str, name: str, known: Set[str]) -> str:
     return f"unknown {what}: {name[:60]}" + (f" (did you mean {close[0]}?)" if close else "")
 
 
-class _refusals:  # noqa: N801 - reads as a statement
+class _refusals:
     """Whatever goes wrong inside is the wording's fault: a WordingRefused, never with a value in it."""
 
     def __enter__(self) -> None:
