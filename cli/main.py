@@ -11,7 +11,7 @@ from typer.main import get_command, get_group
 from cli.errors import explain, report
 
 COMMANDS = (
-    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "audit"),
+    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "templates", "audit"),
     *("keys", "worker", "policies", "docs"),
 )
 

@@ -188,7 +188,7 @@ def finish(
 
 def work(database: Database) -> None:
     """Do all the work there is, successfully."""
-    for queue in ("render", "send", "push"):
+    for queue in ("check", "render", "send", "push"):
         for claimed in claim(database, queue):
             finish(database, queue, claimed)
 

@@ -115,6 +115,7 @@ begin
 end $$;
 create trigger _900_freeze before update on public.message_templates
     for each row execute function private.tg_message_templates__freeze();
+alter table public.message_templates enable always trigger _900_freeze;
 
 create function private.save_message_template(kind text, channel text, locale text,
     body_text text, subject text, body_html text, content_sid text)
