@@ -255,7 +255,9 @@ begin
             if job is null then
                 perform pgmq.archive(claim_jobs.queue, message.msg_id);
             elsif job ? 'postpone' then
-                perform pgmq.set_vt(claim_jobs.queue, message.msg_id, (job ->> 'postpone')::int);
+                -- Spread, so that they do not all come back at once.
+                perform pgmq.set_vt(claim_jobs.queue, message.msg_id,
+                    (job ->> 'postpone')::int + looked / 10);
             else
                 has_claimed := true;
                 return next;
