@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from workers.adapters.providers import ProviderFactory
     from workers.core.accounts import MailAccount, TwilioAccount
     from workers.ports import Mailer, Texter
-    from workers.adapters.providers import ProviderFactory
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,15 +83,22 @@ def build_providers(settings: WorkerSettings) -> ProviderFactory:
     """The mailers and texters of all accounts, and the platform's own mailer."""
     from workers.adapters.providers import ProviderFactory
     from workers.adapters.sendgrid import SendGridMailer
+    from workers.adapters.smtp import SmtpMailer
+    from workers.adapters.twilio import TwilioTexter
     from workers.core.accounts import SendGridAccount
+    from workers.core.hosts import MailHosts
+
+    hosts = MailHosts(allows_loopback=settings.environment == "devstack")
 
     def mailer(account: MailAccount) -> Mailer:
         if isinstance(account, SendGridAccount):
             return SendGridMailer(account.secret.get_secret_value(), settings.sendgrid_url)
-        raise NotImplementedError
+        return SmtpMailer(account, hosts, settings.smtp_ca_file or None)
 
     def texter(account: TwilioAccount) -> Texter:
-        raise NotImplementedError
+        status_url = f"{settings.edge_url}/webhooks/twilio/{account.id}/status"
+        token = account.secret.get_secret_value()
+        return TwilioTexter(account.account_sid, token, settings.twilio_url, status_url)
 
     platform = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
     return ProviderFactory(platform, mailer, texter)

@@ -19,7 +19,7 @@ class SendGridAccount(Payload):
 
 
 class SmtpAccount(Payload):
-    """E-mail by a mail server: `tls` from the first byte (port 465), or `starttls` before anything is said."""
+    """E-mail by a mail server: `tls` from the first byte, or `starttls` before anything is said."""
 
     provider: Literal["smtp"]
     id: UUID
