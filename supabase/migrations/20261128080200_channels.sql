@@ -113,7 +113,7 @@ begin
          where c.garage_id = communication.garage_id and c.channel = communication.channel
            and c.status = 'sending' and c.claimed_at > clock_timestamp() - interval '2 minutes')
         >= private.calls_at_once() then
-        seconds := 1 + (random() * 2)::int;
+        seconds := 1;
         return;
     elsif is_about_access then
         return;

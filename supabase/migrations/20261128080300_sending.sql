@@ -216,6 +216,73 @@ begin
           from public.garages g where g.id = communication.garage_id);
 end $$;
 
+create or replace function private.push_job(push_notification_id uuid)
+returns jsonb
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    push public.push_notifications;
+    kind private.message_kinds;
+    device public.push_devices;
+    customer uuid;
+    is_open boolean;
+    quiet_end timestamptz;
+begin
+    select * into push from public.push_notifications t where t.id = push_notification_id;
+    kind := private.message_kind(push.template);
+    is_open := private.hold_modules(push.garage_id, kind.modules || array['push']);
+    select * into push from public.push_notifications t
+     where t.id = push_job.push_notification_id and t.status in ('queued', 'sending') for update;
+    if not found then
+        return null;
+    end if;
+    -- Found under way, its worker died during the call: whether it went out, nobody knows.
+    if push.status = 'sending' then
+        update public.push_notifications t
+           set status = 'unknown', attempt = t.attempt + 1, last_error = 'worker_died'
+         where t.id = push.id;
+        perform private.record_attempt('push', push.id, push.attempt, 'unknown',
+            'worker_died', '{}');
+        return null;
+    elsif not is_open then
+        update public.push_notifications t set last_error = 'module_closed' where t.id = push.id;
+        return null;
+    end if;
+    quiet_end := private.quiet_until(private.settings_of(push.garage_id, 'push'), clock_timestamp());
+    if quiet_end is not null then
+        update public.push_notifications t set last_error = 'quiet_hours' where t.id = push.id;
+        return jsonb_build_object('postpone',
+            greatest(ceil(extract(epoch from quiet_end - clock_timestamp()))::int, 1));
+    end if;
+    select d.* into device from public.push_devices d
+     where d.garage_id = push.garage_id and d.id = push.push_device_id;
+    select a.customer_id into customer
+      from public.portal_devices d
+      join public.portal_accounts a on a.garage_id = d.garage_id and a.id = d.account_id
+     where d.garage_id = device.garage_id and d.id = device.portal_device_id;
+    update public.push_notifications t
+       set status = case when private.may_contact(push.garage_id, customer) then 'sending'
+               else 'failed' end,
+           last_error = case when private.may_contact(push.garage_id, customer) then t.last_error
+               else 'restricted' end,
+           attempt = t.attempt + 1, claimed_at = clock_timestamp()
+     where t.id = push.id
+    returning * into push;
+    if push.status = 'failed' then
+        perform private.record_attempt('push', push.id, push.attempt, 'give_up', 'restricted', '{}');
+        return null;
+    end if;
+    return jsonb_build_object(
+        'kind', 'send_push', 'subject_id', push.id, 'garage_id', push.garage_id,
+        'attempt', push.attempt,
+        'expo_token', device.expo_token, 'template', push.template, 'locale', push.locale,
+        'data', jsonb_build_object('notification_id', push.id, 'kind', push.template),
+        'details', private.push_details(push),
+        'wording', private.wording_for(push.garage_id, push.template, 'push', push.locale));
+end $$;
+
 create function private.job_of(queue text, subject_id uuid)
 returns jsonb
 language plpgsql
@@ -255,7 +322,9 @@ begin
             if job is null then
                 perform pgmq.archive(claim_jobs.queue, message.msg_id);
             elsif job ? 'postpone' then
-                perform pgmq.set_vt(claim_jobs.queue, message.msg_id, (job ->> 'postpone')::int);
+                -- Spread, so that they do not all come back at once.
+                perform pgmq.set_vt(claim_jobs.queue, message.msg_id,
+                    (job ->> 'postpone')::int + looked / 10);
             else
                 has_claimed := true;
                 return next;

@@ -1,4 +1,4 @@
-"""What a garage has of its own for sending: accounts at providers, and its wording of a message."""
+"""The garages' own accounts with providers, as a job's payload carries them; secrets never print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.core.payload import Payload
 
 
 class SendGridAccount(Payload):
-    """An account at SendGrid; the secret is its API key."""
+    """E-mail by SendGrid; the secret is an API key that may send mail."""
 
     provider: Literal["sendgrid"]
     id: UUID
@@ -19,7 +19,7 @@ class SendGridAccount(Payload):
 
 
 class SmtpAccount(Payload):
-    """An account at a mail server; the secret is its password."""
+    """E-mail by a mail server: `tls` from the first byte, or `starttls` before anything is said."""
 
     provider: Literal["smtp"]
     id: UUID
@@ -31,7 +31,7 @@ class SmtpAccount(Payload):
 
 
 class TwilioAccount(Payload):
-    """An account at Twilio; `sender` is a number in E.164 or a messaging service (MG…)."""
+    """SMS or WhatsApp by Twilio; `sender` is an E.164 number or a messaging service (MG…)."""
 
     provider: Literal["twilio"]
     id: UUID
@@ -41,11 +41,11 @@ class TwilioAccount(Payload):
 
 
 MailAccount = SendGridAccount | SmtpAccount
-Account = Annotated[MailAccount | TwilioAccount, Field(discriminator="provider")]
+Account = Annotated[SendGridAccount | SmtpAccount | TwilioAccount, Field(discriminator="provider")]
 
 
 class Wording(Payload):
-    """A garage's own template of one kind, channel and language; `content_sid` is WhatsApp's approved one."""
+    """A garage's own words for one message: a version of its template."""
 
     version: int
     subject: str | None

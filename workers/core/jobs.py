@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from workers.core.accounts import Wording
+from workers.core.accounts import Account, TwilioAccount, Wording
 from workers.core.contexts import MessageContext, PortalContext
 from workers.core.kinds import KINDS, Channel, MessageKind, PushKind
 from workers.core.payload import Locale as Locale
@@ -174,7 +174,11 @@ class Attachment(Payload):
 
 
 class SendJob(JobBase):
-    """Send one message; `wording` is the garage's own, else the shipped one is used."""
+    """Send one message, by the garage's own account and in its own words, where it has them.
+
+    Without an account a mail goes by Autexor's. `has_open_window`: the customer wrote by WhatsApp within 24
+    hours, so that free text may answer (else WhatsApp takes approved templates alone).
+    """
 
     kind: Literal["send_message"]
     channel: Literal["email", "sms", "whatsapp"]
@@ -184,7 +188,9 @@ class SendJob(JobBase):
     sender: Sender
     context: MessageContext
     attachment: Attachment | None
+    account: Account | None = None
     wording: Wording | None = None
+    has_open_window: bool = False
 
     @model_validator(mode="after")
     def _suits(self) -> Self:
@@ -193,6 +199,8 @@ class SendJob(JobBase):
             raise ValueError("this context is not of this template")
         if self.channel not in kind.channels:
             raise ValueError("this template does not go by this channel")
+        if isinstance(self.account, TwilioAccount) == (self.channel == "email"):
+            raise ValueError("this account does not send by this channel")
         if isinstance(self.context, PortalContext) and (
             (self.template == "portal_notice") != (self.context.event is not None)
         ):

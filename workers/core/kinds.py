@@ -69,8 +69,10 @@ class Kind:
     shipped: int = 1
 
 
-def _access(about: str, variables: type[Payload], must_say: str) -> Kind:
-    return Kind(about, PortalContext, variables, _BY_MAIL, must_say, is_about_access=True, can_stop=False)
+def _access(
+    about: str, variables: type[Payload], must_say: str, channels: tuple[Channel, ...] = _BY_MAIL
+) -> Kind:
+    return Kind(about, PortalContext, variables, channels, must_say, is_about_access=True, can_stop=False)
 
 
 KINDS: dict[MessageKind, Kind] = {
@@ -93,14 +95,8 @@ KINDS: dict[MessageKind, Kind] = {
         is_about_access=True,
         can_stop=False,
     ),
-    "portal_invited": Kind(
-        "A customer is invited to the portal",
-        PortalContext,
-        PortalLinkVariables,
-        ("email", "sms", "whatsapp"),
-        must_say="link",
-        is_about_access=True,
-        can_stop=False,
+    "portal_invited": _access(
+        "A customer is invited to the portal", PortalLinkVariables, "link", ("email", "sms", "whatsapp")
     ),
     "portal_password_reset": _access("A customer forgot their password", PortalLinkVariables, "link"),
     "portal_device_code": _access("A customer signs in on another device", PortalCodeVariables, "code"),

@@ -23,11 +23,15 @@ from workers.core.variables import NoVariables
 
 @dataclass(frozen=True)
 class Mail:
-    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used."""
+    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used.
+
+    `unsubscribe_url` is where a reader ends such mails.
+    """
 
     subject: str
     text: str
     html: str
+    unsubscribe_url: str | None = None
     wording_version: int | None = None
     wording_problem: str | None = None
 
@@ -74,7 +78,13 @@ class _Rendered:
 def render_mail(job: SendJob, portal_url: str, dms_url: str) -> Mail:
     """The mail of a job, in its language; customers are sent to the portal, members to the DMS."""
     said = _rendered(_draft(job, portal_url, dms_url), job.wording)
-    return Mail(said.parts.subject, said.parts.text, said.parts.html, said.version, said.problem)
+    return Mail(
+        said.parts.subject,
+        said.parts.text,
+        said.parts.html,
+        wording_version=said.version,
+        wording_problem=said.problem,
+    )
 
 
 def render_text(job: SendJob, portal_url: str, dms_url: str) -> Text:
