@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
@@ -54,6 +54,9 @@ class WordingRefused(Exception):
         super().__init__(reason)
         self.reason, self.line, self.detail = reason, line, detail
         self.part: str | None = None
+
+    def __str__(self) -> str:
+        return self.problem
 
     @property
     def cause(self) -> str:
@@ -202,8 +205,6 @@ class _refusals:
 
 def _said(error: TemplateError) -> str:
     """Jinja's own words while parsing; while rendering they could hold values."""
-    from jinja2 import TemplateSyntaxError
-
     if isinstance(error, TemplateSyntaxError):
         return " ".join((error.message or "it cannot be read").split())
     return f"a value cannot be used like this ({type(error).__name__})"
