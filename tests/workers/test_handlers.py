@@ -194,7 +194,13 @@ TWILIO = {
     "sender": "+32460000000",
 }
 PHONE = {"address": "+32470111222", "name": "Carla Janssens"}
-APPROVED = {"version": 3, "subject": None, "text": "Klaar", "html": None, "content_sid": "HX" + "0" * 32}
+APPROVED = {
+    "version": 3,
+    "subject": None,
+    "text": "Klaar. Antwoord STOP",
+    "html": None,
+    "content_sid": "HX" + "0" * 32,
+}
 
 
 @pytest.mark.req("D8")
