@@ -65,7 +65,11 @@ async def _settings(request: Request, sandbox: Sandbox) -> Response:
         except (ValueError, LookupError, TypeError):
             return JSONResponse({"message": "webhook_delay_seconds is a number"}, status_code=422)
         sandbox.webhooks.delay_seconds = min(max(seconds, 0.0), 3600.0)
-    return JSONResponse({"webhook_delay_seconds": sandbox.webhooks.delay_seconds})
+    told = {
+        "webhook_delay_seconds": sandbox.webhooks.delay_seconds,
+        "webhooks_pending": sandbox.webhooks.pending,
+    }
+    return JSONResponse(told)
 
 
 async def _webhooks(request: Request, sandbox: Sandbox) -> Response:

@@ -54,6 +54,11 @@ class Webhooks:
         self._tasks: set[asyncio.Task[None]] = set()
         self._batches: defaultdict[str, list[Event]] = defaultdict(list)
 
+    @property
+    def pending(self) -> int:
+        """Of how many messages more is to be told."""
+        return len(self._tasks)
+
     async def close(self) -> None:
         """Forget what is still to be sent."""
         for task in self._tasks:

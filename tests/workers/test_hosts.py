@@ -29,7 +29,12 @@ def test_production_calls_registered_hosts_over_https_alone(url: str) -> None:
 
 @pytest.mark.req("S1", "G4")
 def test_registered_hosts_are_called() -> None:
-    for url in ("https://api.sendgrid.com", "https://exp.host/", "https://api.twilio.com", "https://project.supabase.co"):
+    for url in (
+        "https://api.sendgrid.com",
+        "https://exp.host/",
+        "https://api.twilio.com",
+        "https://project.supabase.co",
+    ):
         assert PRODUCTION.check(url) == url.rstrip("/")
 
 
@@ -78,7 +83,7 @@ MAIL = MailHosts()
 )
 @pytest.mark.parametrize("port", [465, 587])
 def test_a_garage_cannot_name_a_mail_server_that_may_be_ours(host: str, port: int) -> None:
-    with pytest.raises(HostRefused, match="^smtp_host_not_public$"):
+    with pytest.raises(HostRefused, match=r"^smtp_host_not_public$"):
         MAIL.check(host, port)
 
 
@@ -88,7 +93,7 @@ def test_mail_goes_to_public_names_at_the_ports_of_submission() -> None:
         MAIL.check("smtp.example.com", port)
         MAIL.check("mail-1.xn--mnchen-3ya.example", port)
     for port in (0, 22, 25, 80, 443, 2525, 5432, 54321):
-        with pytest.raises(HostRefused, match="^smtp_port_not_allowed$"):
+        with pytest.raises(HostRefused, match=r"^smtp_port_not_allowed$"):
             MAIL.check("smtp.example.com", port)
 
 
