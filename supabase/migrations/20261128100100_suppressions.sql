@@ -98,7 +98,8 @@ begin
             'For example: the customer called, the mailbox works again');
     end if;
     update public.suppressions s
-       set lifted_at = clock_timestamp(), lifted_by = auth.uid(), lift_reason = btrim(lift_suppression.reason)
+       set lifted_at = clock_timestamp(), lifted_by = auth.uid(),
+           lift_reason = btrim(lift_suppression.reason)
      where s.garage_id = garage and s.id = suppression_id and s.lifted_at is null;
     if not found then
         perform private.refuse('suppression_not_found',

@@ -174,11 +174,11 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select nullif(btrim(left(concat_ws(E'\n', nullif(inbound.body, ''),
+    select nullif(left(concat_ws(E'\n', substring(inbound.body from '\S(?:.*\S)?'),
                case when inbound.media_count > 0 then case g.locale
                    when 'fr' then '(avec pièce jointe, non reprise ici)'
                    when 'en' then '(with an attachment, not taken over here)'
-                   else '(met een bijlage, hier niet overgenomen)' end end), 4000)), '')
+                   else '(met een bijlage, hier niet overgenomen)' end end), 4000), '')
       from public.garages g where g.id = inbound.garage_id;
 $$;
 
