@@ -9,10 +9,16 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from workers.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from workers.adapters.providers import ProviderFactory
+    from workers.core.accounts import MailAccount, TwilioAccount
+    from workers.ports import Mailer, Texter
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +55,6 @@ def run_loop(settings: WorkerSettings) -> None:
     from workers.adapters.pdf import ChildProcessPdf
     from workers.adapters.postgres import PostgresQueue
     from workers.adapters.realtime import RealtimeDoorbell
-    from workers.adapters.sendgrid import SendGridMailer
     from workers.adapters.storage import SupabaseFiles
     from workers.loop import Loop
     from workers.ports import Ports
@@ -61,8 +66,8 @@ def run_loop(settings: WorkerSettings) -> None:
     files = SupabaseFiles(settings.supabase_url, service_key)
     pdf = ChildProcessPdf()
     pusher = ExpoPusher(settings.expo_url)
-    mailer = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
-    ports = Ports(files, pdf, mailer, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
+    providers = build_providers(settings)
+    ports = Ports(files, pdf, providers, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
     loop = Loop(queue, ports, RealtimeDoorbell(settings.supabase_url, service_key), settings.poll_seconds)
 
     stop_on_signal(loop.stop)
@@ -70,8 +75,33 @@ def run_loop(settings: WorkerSettings) -> None:
     try:
         loop.run()
     finally:
-        for adapter in (pdf, files, pusher, queue):
+        for adapter in (pdf, files, providers, pusher, queue):
             adapter.close()
+
+
+def build_providers(settings: WorkerSettings) -> ProviderFactory:
+    """The mailers and texters of all accounts, and the platform's own mailer."""
+    from workers.adapters.providers import ProviderFactory
+    from workers.adapters.sendgrid import SendGridMailer
+    from workers.adapters.smtp import SmtpMailer
+    from workers.adapters.twilio import TwilioTexter
+    from workers.core.accounts import SendGridAccount
+    from workers.core.hosts import MailHosts
+
+    hosts = MailHosts(allows_loopback=settings.environment == "devstack")
+
+    def mailer(account: MailAccount) -> Mailer:
+        if isinstance(account, SendGridAccount):
+            return SendGridMailer(account.secret.get_secret_value(), settings.sendgrid_url)
+        return SmtpMailer(account, hosts, settings.smtp_ca_file or None)
+
+    def texter(account: TwilioAccount) -> Texter:
+        status_url = f"{settings.edge_url}/webhooks/twilio/{account.id}/status"
+        token = account.secret.get_secret_value()
+        return TwilioTexter(account.account_sid, token, settings.twilio_url, status_url)
+
+    platform = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
+    return ProviderFactory(platform, mailer, texter)
 
 
 def ignore_proxies() -> None:

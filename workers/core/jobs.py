@@ -7,15 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
+
+from workers.core.payload import Payload as Payload
 
 Locale = Literal["nl", "fr", "en"]
 MailTemplate = Literal[
@@ -37,12 +31,6 @@ VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin",
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
 QueueName = Literal["render", "send", "push"]
 QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
-
-
-class Payload(BaseModel):
-    """Frozen and closed: a field nobody knows is an error, not a surprise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SnapshotGarage(Payload):

@@ -75,11 +75,12 @@ PORTAL_EVENTS: dict[PortalEvent, dict[Locale, str]] = {
 
 @dataclass(frozen=True)
 class Mail:
-    """A rendered e-mail; the subject is one line."""
+    """A rendered e-mail; the subject is one line. `unsubscribe_url` is where a reader ends such mails."""
 
     subject: str
     text: str
     html: str
+    unsubscribe_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from workers.ports import MailFile, Ports
 def send_message(job: SendJob, ports: Ports) -> Outcome:
     """Done once the provider took it; Unknown when it never answered, since it may have gone out."""
     mail = render_mail(job, ports.portal_url, ports.dms_url)
-    known = _what_was_said(job, mail, ports.mailer.name)
+    mailer = ports.providers.mailer(None)
+    known = _what_was_said(job, mail, mailer.name)
     try:
         file = _attachment(job, ports)
         with calling_provider():
-            message_id = ports.mailer.send(mail, job.recipient, job.sender, file, job.subject_id)
+            message_id = mailer.send(mail, job.recipient, job.sender, file, job.subject_id)
     except WorkerError as error:
         return outcome_of(error, job.attempt, known)
     return Done({**known, "provider_message_id": message_id})
