@@ -106,9 +106,7 @@ def event(message_id: str, status: str | None = "delivered", **other: Any) -> Ro
 
 def tell(database: Database, *events: Row, account_id: str | None = None) -> Row:
     """A batch of events comes in; what was made of it."""
-    answer: Row = edge(
-        database, "record_delivery_events", account_id=account_id, events=Jsonb(list(events))
-    )
+    answer: Row = edge(database, "record_delivery_events", account_id=account_id, events=Jsonb(list(events)))
     return answer
 
 

@@ -95,14 +95,15 @@ def test_a_webhook_told_a_hundred_times_has_one_effect(database: Database) -> No
     told = event(message, "failed", event="bounce", code="5.1.1", suppression="bounce")
     assert tell(database, told) == {"stored": 1, "known": 0, "refused": 0}
     with OLGA.acting(database) as connection:
-        connection.execute(
-            "select public.lift_suppression(id, 'Het werkt weer') from public.suppressions"
-        )
+        connection.execute("select public.lift_suppression(id, 'Het werkt weer') from public.suppressions")
         connection.commit()
     for _ in range(99):
         assert tell(database, told, told) == {"stored": 0, "known": 2, "refused": 0}
     assert status_of(database, message) == "failed"
-    assert look(database, "select count(*) from public.delivery_events where communication_id = %s", message) == 1
+    assert (
+        look(database, "select count(*) from public.delivery_events where communication_id = %s", message)
+        == 1
+    )
     assert look(database, "select count(*) from public.suppressions where lifted_at is null") == 0
     assert look(database, "select last_error from public.communications where id = %s", message) == "5.1.1"
 

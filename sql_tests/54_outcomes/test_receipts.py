@@ -1,7 +1,6 @@
 """Receipts of pushes: asked for after a quarter, in hundreds, for a day; a dead token is retired."""
 
 import pytest
-
 from psycopg.types.json import Jsonb
 
 from devstack.testing import Database

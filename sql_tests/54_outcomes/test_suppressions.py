@@ -69,9 +69,8 @@ def test_a_retry_to_a_suppressed_address_is_refused_in_words(database: Database)
     message = sent(database, CARLA.customer_id)
     change(database, invoice, message)
     tell(database, event(message, "failed", suppression="bounce"))
-    with RITA.acting(database) as connection:
-        with refused("recipient_suppressed", 409):
-            connection.execute("select public.retry_delivery(%s)", (message,))
+    with RITA.acting(database) as connection, refused("recipient_suppressed", 409):
+        connection.execute("select public.retry_delivery(%s)", (message,))
     assert look(database, "select status from public.communications where id = %s", message) == "failed"
     with RITA.acting(database) as connection:
         connection.execute(LIFT, (one(connection, "select id from public.suppressions"), "Adres klopt weer"))
@@ -107,7 +106,10 @@ def test_only_who_may_retry_lifts_and_says_why(database: Database) -> None:
         *[(word, "stop") for word in ("STOP", "stop", " Stop. ", "Arrêt", "ARRET", "arrêter", "Stoppen")],
         *[(word, "stop") for word in ("UNSUBSCRIBE", "Uitschrijven", "Afmelden", "désabonner", "stop all")],
         *[(word, "start") for word in ("START", "start!", "Starten", "UNSTOP", "Reprendre")],
-        *[(word, None) for word in ("Stop maar langs", "ja", "oui", "yes", "", "Ne pas arrêter", "stop " * 9)],
+        *[
+            (word, None)
+            for word in ("Stop maar langs", "ja", "oui", "yes", "", "Ne pas arrêter", "stop " * 9)
+        ],
     ],
 )
 def test_a_wish_is_a_message_of_one_such_word(database: Database, words: str, wish: str | None) -> None:

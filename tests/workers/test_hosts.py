@@ -29,7 +29,12 @@ def test_production_calls_registered_hosts_over_https_alone(url: str) -> None:
 
 @pytest.mark.req("S1", "G4")
 def test_registered_hosts_are_called() -> None:
-    for url in ("https://api.sendgrid.com", "https://exp.host/", "https://api.twilio.com", "https://project.supabase.co"):
+    for url in (
+        "https://api.sendgrid.com",
+        "https://exp.host/",
+        "https://api.twilio.com",
+        "https://project.supabase.co",
+    ):
         assert PRODUCTION.check(url) == url.rstrip("/")
 
 
