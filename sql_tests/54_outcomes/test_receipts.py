@@ -10,12 +10,14 @@ from sql_tests.steps import Row, change, claim, finish, issued_invoice, look, re
 pytestmark = pytest.mark.req("P14", "D9")
 
 PUSHED = """
-insert into public.push_notifications (garage_id, push_device_id, template, locale, status, attempt, claimed_at)
+insert into public.push_notifications
+    (garage_id, push_device_id, template, locale, status, attempt, claimed_at)
 select garage_id, id, 'invoice_issued', 'nl', 'sending', 1, now() from public.push_devices
  where garage_id = %s order by id limit 1 returning id::text
 """
 TOOK = """
-update public.push_notifications set status = 'sent', ticket_id = %s, sent_at = now() - %s::interval where id = %s
+update public.push_notifications set status = 'sent', ticket_id = %s, sent_at = now() - %s::interval
+ where id = %s
 """
 
 
