@@ -12,6 +12,7 @@ GLOBAL_TABLES = (
     "private.modules",  # which modules there are: the same for everybody
     "private.permissions",  # which permissions there are
     "private.role_permissions",  # what each role may do
+    "private.message_kinds",  # which kinds of message there are
     "private.rate_limits",  # counters under hashed keys
     "private.wakeups",  # the workers' doorbell: no data in it
     "private.key_proofs",  # hashes of proofs that were used: whose does not matter
@@ -30,6 +31,7 @@ NOT_KEYS = (
     "public.messages.author_user_id",
     "public.payments.recorded_by",
     "public.work_order_photos.taken_by",
+    "public.provider_accounts.secret_id",  # a row of the platform's vault
 )
 GRANTS_TO_ANON = ("private.garage_id()", "private.pre_request()", "private.refuse(text,text,text,integer)")
 

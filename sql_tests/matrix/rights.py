@@ -34,7 +34,7 @@ class Shown:
 GARAGE, PEOPLE, CUSTOMERS = "garage.read", "members.read", "customers.read"
 VEHICLES, WORK, INVOICES = "vehicles.read", "work_orders.read", "invoices.read"
 ACCOUNTS, TALK, DELIVERIES = "portal_accounts.read", "conversations.read", "deliveries.read"
-HISTORY = "audit.read"
+HISTORY, PROVIDERS = "audit.read", "providers.read"
 
 STAFF = {
     "public.garages": Rights(GARAGE, update="garage.write"),
@@ -79,6 +79,8 @@ STAFF = {
     "public.push_devices": Rights(DELIVERIES),
     "public.push_notifications": Rights(DELIVERIES),
     "public.delivery_attempts": Rights(DELIVERIES),
+    "public.provider_accounts": Rights(PROVIDERS),
+    "public.channel_settings": Rights(PROVIDERS, "providers.write", "providers.write", "providers.write"),
     "public.portal_accounts": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_devices": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_sessions": Rights(ACCOUNTS, update="portal_accounts.write"),
