@@ -131,7 +131,7 @@ class Calls:
         for i, (name, kind) in enumerate(self.arguments):
             value = arguments.get(i, VALUES.get(name, VALUES.get(kind)))
             if kind in self.world.catalogue.relations:
-                record = "{}" if value is None else value
+                record = arguments.get(i, "{}")
                 values.append(f"jsonb_populate_record(null::{kind}, {literal(record)})")
             else:
                 spread = "variadic " if self.function.is_variadic else ""

@@ -29,6 +29,8 @@ _ALLOWED = (
     *(nodes.Name, nodes.Const, nodes.Neg, nodes.Filter, nodes.Test),
     *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand),
 )
+# What is the same text for everybody, but for the values in it.
+_PLAIN = (nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Filter)
 _WORDS: dict[type[nodes.Node], str] = {
     nodes.Call: "calls are not allowed",
     nodes.Getattr: "variables have no parts: a dot is not allowed",
@@ -143,6 +145,13 @@ def placeholders(source: str, values: Mapping[str, Any], names: Set[str]) -> tup
                 said.append(alone.render(dict(values)))
             text.append(f"{{{{{len(said)}}}}}")
     return "".join(text), said
+
+
+def check_plain(source: str, names: Set[str], *, is_html: bool) -> None:
+    """Raise WordingRefused unless it says the same whatever the values are: no case, nothing by default."""
+    for node in parsed(source, frozenset(names), is_html).find_all(nodes.Node):
+        if not isinstance(node, _PLAIN) or (isinstance(node, nodes.Filter) and node.name == "default"):
+            raise WordingRefused("a message about access has no if and no default", node.lineno)
 
 
 def parsed(source: str, names: frozenset[str], is_html: bool) -> nodes.Template:
