@@ -118,7 +118,7 @@ def render(source: str, values: Mapping[str, Any], names: Set[str], *, is_html: 
         return "".join(pieces)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def compiled(source: str, names: frozenset[str], is_html: bool) -> Template:
     """A checked template; raises WordingRefused."""
     tree = parsed(source, names, is_html)
