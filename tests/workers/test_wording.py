@@ -256,6 +256,18 @@ def test_an_approved_template_says_how_to_stop_and_has_no_if(send_job: Make, tex
     assert said.content_sid is None
 
 
+def test_an_approved_template_goes_out_as_it_was_approved_and_a_name_is_no_way_to_stop(
+    send_job: Make,
+) -> None:
+    text = "Dag {{ customer_name }}, schrijf STOP als u dit niet meer wilt."
+    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), PORTAL, DMS)
+    assert said.body == "Dag Carla Peeters-Lefèvre, schrijf STOP als u dit niet meer wilt."
+    context = {**dict(send_job().context), "customer_name": "STOP"}
+    named = own("Dag {{ customer_name }}", content_sid=SID)
+    said = render_text(send_job(**by("whatsapp", named), context=context), PORTAL, DMS)
+    assert said.wording_problem is not None and "how to stop" in said.wording_problem
+
+
 def test_a_push_is_said_in_the_garages_words_without_anything_personal() -> None:
     wording = Wording.model_validate(own("Kom hem halen!", subject="Klaar"))
     said = render_push("work_ready", "nl", None, wording)
