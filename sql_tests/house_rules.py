@@ -14,6 +14,8 @@ GLOBAL_TABLES = (
     "private.role_permissions",  # what each role may do
     "private.rate_limits",  # counters under hashed keys
     "private.wakeups",  # the workers' doorbell: no data in it
+    "private.poisoned_messages",  # which messages broke, by number; of whom the row says
+    "private.worker_heartbeats",  # Autexor's own processes
     "private.key_proofs",  # hashes of proofs that were used: whose does not matter
 )
 # Columns whose name sounds like biometrics, and why they are not.

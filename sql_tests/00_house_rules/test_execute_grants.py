@@ -162,7 +162,14 @@ worker private.claim_jobs(text,integer,integer)
 worker private.finish_job(text,bigint,uuid,integer,text,text,integer,jsonb)
 worker private.garage_id()
 worker private.housekeep()
+worker private.housekeep_queues()
+worker private.poisoned()
+worker private.queue_metrics()
 worker private.refuse(text,text,text,integer)
+worker private.set_aside_message(text,bigint,text)
+worker private.worker_beat(uuid,text,integer,text,jsonb,double precision)
+worker private.worker_left(uuid)
+worker private.worker_status()
 """
 
 

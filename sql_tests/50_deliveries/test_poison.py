@@ -62,9 +62,7 @@ def poisoned(database: Database) -> list[Row]:
 
 
 def row_of(database: Database, queue: str, row: str) -> tuple[str, str | None]:
-    found = look(
-        database, f"select array[status, last_error] from public.{TABLES[queue]} where id = %s", row
-    )
+    found = look(database, f"select array[status, last_error] from public.{TABLES[queue]} where id = %s", row)
     return found[0], found[1]
 
 
@@ -201,9 +199,7 @@ def test_a_reason_that_could_hold_content_is_not_kept(
     waiting("send")
     (claimed,) = claim(database, "send")
     with database.connect("worker", autocommit=True) as worker:
-        one(
-            worker, "select private.set_aside_message('send', %s, 'carla@example.test')", claimed["msg_id"]
-        )
+        one(worker, "select private.set_aside_message('send', %s, 'carla@example.test')", claimed["msg_id"])
     assert [trouble["reason"] for trouble in poisoned(database)] == ["unreadable_job"]
 
 
@@ -252,5 +248,3 @@ def test_no_worker_reads_the_tables_themselves(database: Database) -> None:
     for table in ("private.poisoned_messages", "private.worker_heartbeats"):
         with database.connect("worker") as worker, denied():
             worker.execute(f"select * from {table}".encode())
-
-

@@ -60,9 +60,7 @@ def test_a_worker_is_alive_while_it_beats_and_gone_once_it_left(fresh_database: 
         assert {(row["id"], row["is_alive"]) for row in seen} == {(ours, True), (silent, False)}
         assert {(row["host"], row["pid"], row["lanes"]["send"]) for row in seen} == {("host-a", 4711, 4)}
         worker.execute("select private.worker_left(%s)", (ours,))
-        change(
-            fresh_database, "update private.worker_heartbeats set seen_at = now() - interval '25 hours'"
-        )
+        change(fresh_database, "update private.worker_heartbeats set seen_at = now() - interval '25 hours'")
         worker.execute(BEAT, (ours,))
         seen = worker.execute("select * from private.worker_status()").fetchall()
     assert [row["id"] for row in seen] == [ours], "who was silent for a day is forgotten"

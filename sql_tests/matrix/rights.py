@@ -79,6 +79,12 @@ STAFF = {
     "public.push_devices": Rights(DELIVERIES),
     "public.push_notifications": Rights(DELIVERIES),
     "public.delivery_attempts": Rights(DELIVERIES),
+    "public.unsettled_deliveries": Rights(
+        rows={
+            "kind in ('communication', 'push_notification')": DELIVERIES,
+            "kind = 'invoice_document'": INVOICES,
+        }
+    ),
     "public.portal_accounts": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_devices": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_sessions": Rights(ACCOUNTS, update="portal_accounts.write"),

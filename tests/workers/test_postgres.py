@@ -15,7 +15,7 @@ from workers.core.errors import JobSuperseded, QueueUnavailable
 from workers.core.jobs import PushJob, RenderJob, SendJob, parse_job
 from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown
 from workers.handlers import handle
-from workers.loop import subject_of
+from workers.lane import subject_of
 from workers.ports import Claimed, Ports, Subject
 
 GARAGE = "11111111-0000-4000-8000-000000000001"
