@@ -77,6 +77,7 @@ def run_loop(settings: WorkerSettings) -> None:
         ports = Ports(files, pdf, mailer, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
         meter = PrometheusMeter(queue.metrics, settings.lanes)
         doorbell = RealtimeDoorbell(settings.supabase_url, service_key, meter)
+        opened.callback(doorbell.stop)
         loop = Loop(queue, ports, doorbell, settings.poll_seconds, settings.lanes, meter)
         if settings.health_port:
             health = HealthServer(settings.health_bind, settings.health_port, loop.state, meter.expose)

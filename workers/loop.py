@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from uuid import uuid4
@@ -94,6 +94,7 @@ class Loop:
             for number, lane in enumerate(self._lanes)
         ]
         self._heartbeat = Heartbeat(uuid4(), socket.gethostname(), os.getpid(), _version(), dict(lanes))
+        self._is_heard = False
 
     def run(self) -> None:
         """Work until `stop`; returns when the last held job is recorded."""
@@ -138,21 +139,22 @@ class Loop:
     def _keep_house(self) -> None:
         started = due = time.monotonic()
         while not self._stopping.is_set():
-            self._beat(time.monotonic() - started)
-            if time.monotonic() >= due:
+            self._tell(lambda: self._queue.beat(self._heartbeat, time.monotonic() - started))
+            if self._is_heard and not self._stopping.is_set() and time.monotonic() >= due:
                 due = time.monotonic() + self._housekeep()
             self._stopping.wait(BEAT_SECONDS)
 
-    def _beat(self, seconds_running: float) -> None:
-        try:
-            self._queue.beat(self._heartbeat, seconds_running)
-        except QueueUnavailable as error:
-            log.warning(event("heartbeat.failed", reason=error.reason))
-
     def _leave(self) -> None:
+        # A database that did not hear the last beat is not waited for once more.
+        if self._is_heard:
+            self._tell(lambda: self._queue.leave(self._heartbeat))
+
+    def _tell(self, heartbeat: Callable[[], None]) -> None:
         try:
-            self._queue.leave(self._heartbeat)
+            heartbeat()
+            self._is_heard = True
         except QueueUnavailable as error:
+            self._is_heard = False
             log.warning(event("heartbeat.failed", reason=error.reason))
 
     def _housekeep(self) -> float:

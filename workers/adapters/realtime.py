@@ -45,7 +45,9 @@ class RealtimeDoorbell:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and wait for the thread to end."""
+        """Stop listening and wait for the thread to end; once more does nothing."""
+        if self._loop.is_closed():
+            return
         if self._thread is None:
             self._loop.close()
             return
