@@ -12,7 +12,7 @@ from cli.errors import explain, report
 
 COMMANDS = (
     *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "providers"),
-    *("audit", "keys", "worker", "policies", "docs"),
+    *("templates", "audit", "keys", "worker", "policies", "docs"),
 )
 
 

@@ -109,6 +109,9 @@ def _keep_busy(database: Database, customer: Customer) -> None:
             (customer.garage_id, steps.work_order(connection, customer)),
         )
         connection.execute(
+            "select public.save_message_template('work_ready', 'email', 'nl', 'Klaar', 'Klaar', '<p>Ja</p>')"
+        )
+        connection.execute(
             "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, 'Ja')",
             (customer.garage_id, conversation),
         )

@@ -30,6 +30,7 @@ VALUES = {
     "date": "2026-01-02", "integer": "10", "numeric": "1", "text[]": "{een}",
     "public.member_role": "mechanic", "jsonb": "{}", "bigint": "1", "boolean": "true",
     "from_date": "2026-01-01", "query": "Niemand", "sender": "garage", "platform": "ios",
+    "kind": "invoice_issued", "channel": "email", "locale": "nl", "body_text": "Dag", "subject": "Dag",
 }  # fmt: skip
 
 

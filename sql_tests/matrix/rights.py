@@ -79,6 +79,7 @@ STAFF = {
     "public.push_devices": Rights(DELIVERIES),
     "public.push_notifications": Rights(DELIVERIES),
     "public.delivery_attempts": Rights(DELIVERIES),
+    "public.message_templates": Rights(GARAGE),
     "public.provider_accounts": Rights(PROVIDERS),
     "public.channel_settings": Rights(PROVIDERS, "providers.write", "providers.write", "providers.write"),
     "public.portal_accounts": Rights(ACCOUNTS, update="portal_accounts.write"),

@@ -197,7 +197,7 @@ PHONE = {"address": "+32470111222", "name": "Carla Janssens"}
 APPROVED = {
     "version": 3,
     "subject": None,
-    "text": "Klaar. Antwoord STOP",
+    "text": "Klaar. Geen berichten meer? Antwoord STOP",
     "html": None,
     "content_sid": "HX" + "0" * 32,
 }

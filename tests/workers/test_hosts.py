@@ -83,7 +83,7 @@ MAIL = MailHosts()
 )
 @pytest.mark.parametrize("port", [465, 587])
 def test_a_garage_cannot_name_a_mail_server_that_may_be_ours(host: str, port: int) -> None:
-    with pytest.raises(HostRefused, match="^smtp_host_not_public$"):
+    with pytest.raises(HostRefused, match=r"^smtp_host_not_public$"):
         MAIL.check(host, port)
 
 
@@ -93,7 +93,7 @@ def test_mail_goes_to_public_names_at_the_ports_of_submission() -> None:
         MAIL.check("smtp.example.com", port)
         MAIL.check("mail-1.xn--mnchen-3ya.example", port)
     for port in (0, 22, 25, 80, 443, 2525, 5432, 54321):
-        with pytest.raises(HostRefused, match="^smtp_port_not_allowed$"):
+        with pytest.raises(HostRefused, match=r"^smtp_port_not_allowed$"):
             MAIL.check("smtp.example.com", port)
 
 

@@ -41,7 +41,7 @@ _PLAIN = str.maketrans(
 
 @dataclass(frozen=True)
 class Measure:
-    """A text as it travels: septets in GSM-7, UTF-16 code units in UCS-2; `foreign` is what is not in GSM-7."""
+    """A text as it travels: septets in GSM-7, code units in UCS-2; `foreign` is what is not in GSM-7."""
 
     encoding: Encoding
     characters: int

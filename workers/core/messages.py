@@ -1,7 +1,7 @@
 """The words of mails, SMS, WhatsApp messages and notifications.
 
 A garage's own wording is used where there is one and it can be; what ships is used otherwise, so that a
-broken wording never stops a message. It is then named in `wording_problem`, with nothing of the message in it.
+broken wording never stops a message. `wording_problem` then says why, with nothing of the message in it.
 """
 
 from __future__ import annotations

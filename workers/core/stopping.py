@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from workers.core.kinds import KINDS, Channel, MessageKind
 from workers.core.payload import Locale
 
@@ -17,11 +15,10 @@ _MAIL: dict[Locale, str] = {
 }
 # In GSM-7 without an exception: a footer must not make a message dearer.
 _SMS: dict[Locale, str] = {
-    "nl": "Geen berichten meer? Antwoord STOP",
-    "fr": "Plus de messages ? Répondez STOP",
-    "en": "No more messages? Reply STOP",
+    "nl": "Stoppen? Antwoord STOP",
+    "fr": "Désabonnement : répondez STOP",
+    "en": "To opt out, reply STOP",
 }
-_STOP = re.compile(r"\bSTOP\b")
 
 
 def footer(kind: MessageKind, channel: Channel, locale: Locale, garage_name: str) -> str | None:
@@ -29,8 +26,3 @@ def footer(kind: MessageKind, channel: Channel, locale: Locale, garage_name: str
     if not KINDS[kind].can_stop or channel == "push":
         return None
     return _MAIL[locale].replace("{garage}", garage_name) if channel == "email" else _SMS[locale]
-
-
-def says_stop(text: str) -> bool:
-    """Whether a text has the word to answer with."""
-    return bool(_STOP.search(text))

@@ -36,21 +36,21 @@ class _File(Payload):
     )
 
 
-class InvoiceVariables(InvoiceIssuedContext, _Portal, _File):
+class InvoiceVariables(_File, _Portal, InvoiceIssuedContext):
     """Of an invoice or a credit note."""
 
     has_payment: bool = Field(description="Whether there is anything to pay", examples=[True])
 
 
-class ReminderVariables(PaymentReminderContext, _Portal, _File):
+class ReminderVariables(_File, _Portal, PaymentReminderContext):
     """Of an invoice that is overdue."""
 
 
-class WorkReadyVariables(WorkReadyContext, _Portal):
+class WorkReadyVariables(_Portal, WorkReadyContext):
     """Of a work order whose vehicle can be fetched."""
 
 
-class MessageReceivedVariables(MessageReceivedContext, _Portal):
+class MessageReceivedVariables(_Portal, MessageReceivedContext):
     """Of a message that waits on the portal."""
 
 
