@@ -51,7 +51,6 @@ create index inbound_messages_account_idx
 create index inbound_messages_message_idx on public.inbound_messages (garage_id, message_id);
 create index inbound_messages_received_at_idx
     on public.inbound_messages (garage_id, received_at desc);
-create index customers_phone_idx on public.customers (garage_id, phone);
 
 create or replace function private.has_open_window(garage_id uuid, customer_id uuid)
 returns boolean
