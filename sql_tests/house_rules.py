@@ -15,6 +15,8 @@ GLOBAL_TABLES = (
     "private.message_kinds",  # which kinds of message there are
     "private.rate_limits",  # counters under hashed keys
     "private.wakeups",  # the workers' doorbell: no data in it
+    "private.poisoned_messages",  # which messages broke, by number; of whom the row says
+    "private.worker_heartbeats",  # Autexor's own processes
     "private.key_proofs",  # hashes of proofs that were used: whose does not matter
 )
 # Columns whose name sounds like biometrics, and why they are not.
@@ -31,6 +33,7 @@ NOT_KEYS = (
     "public.messages.author_user_id",
     "public.suppressions.lifted_by",
     "public.payments.recorded_by",
+    "public.suppressions.lifted_by",
     "public.work_order_photos.taken_by",
     "public.provider_accounts.secret_id",  # a row of the platform's vault
 )

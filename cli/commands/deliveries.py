@@ -60,6 +60,18 @@ def list_command(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     emit(rows, as_json=as_json, quiet=quiet, columns=columns)
 
 
+@app.command("status")
+def status_command(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Count what waits, is under way, failed or is unknown in the own garage, and since when.
+
+    `oldest_at` is when the oldest of them was made. With `--quiet`, the statuses that occur.
+    """
+    client = sign_in_from_environment()
+    found = client.table("unsettled_deliveries").select("kind,status,deliveries,oldest_at").execute()
+    rows = sorted(records(found.data), key=lambda row: (str(row["kind"]), str(row["status"])))
+    emit(rows, as_json=as_json, quiet=quiet, id_field="status")
+
+
 @app.command("retry")
 def retry_command(
     delivery_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, from `autexor deliveries list`.")],

@@ -85,6 +85,12 @@ STAFF = {
     "public.message_templates": Rights(GARAGE),
     "public.provider_accounts": Rights(PROVIDERS),
     "public.channel_settings": Rights(PROVIDERS, "providers.write", "providers.write", "providers.write"),
+    "public.unsettled_deliveries": Rights(
+        rows={
+            "kind in ('communication', 'push_notification')": DELIVERIES,
+            "kind = 'invoice_document'": INVOICES,
+        }
+    ),
     "public.portal_accounts": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_devices": Rights(ACCOUNTS, update="portal_accounts.write"),
     "public.portal_sessions": Rights(ACCOUNTS, update="portal_accounts.write"),

@@ -76,12 +76,3 @@ end $$;
 comment on function private.finish_check is
     'What a worker found out about a template: live, refused or, when a newer one is live, retired';
 
-create function private.with_wording(job jsonb)
-returns jsonb
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-return job || jsonb_build_object('wording', private.wording_for((job ->> 'garage_id')::uuid,
-    job ->> 'template', 'push', job ->> 'locale'));
-comment on function private.with_wording is
-    'A push with the garage''s own words, if it has any';
