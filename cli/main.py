@@ -11,7 +11,7 @@ from typer.main import get_command, get_group
 from cli.errors import explain, report
 
 COMMANDS = (
-    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "providers"),
+    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions", "providers"),
     *("templates", "audit", "keys", "worker", "policies", "docs"),
 )
 

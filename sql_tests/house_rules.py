@@ -31,6 +31,7 @@ NOT_KEYS = (
     "audit.access_entries.session_id",
     "public.invoices.issued_by",  # people of Supabase Auth, who may be gone when the paper still is there
     "public.messages.author_user_id",
+    "public.suppressions.lifted_by",
     "public.payments.recorded_by",
     "public.suppressions.lifted_by",
     "public.work_order_photos.taken_by",

@@ -141,7 +141,7 @@ def test_whatsapps_window_is_open_for_24_hours_after_the_customers_last_words(
     assert look(database, WINDOW, NOORD, CARLA.customer_id)
     assert not look(database, WINDOW, NOORD, KAREL.customer_id)
     assert not look(database, WINDOW, ZUID, CARLA.customer_id)
-    age = "update public.inbound_messages set received_at = now() - interval %s"
+    age = "update public.inbound_messages set created_at = now() - interval %s"
     change(database, age % "'23 hours 59 minutes'")
     assert look(database, WINDOW, NOORD, CARLA.customer_id)
     change(database, age % "'24 hours 1 minute'")

@@ -129,11 +129,11 @@ class Calls:
         """A call; what is not given is something harmless."""
         values = []
         for i, (name, kind) in enumerate(self.arguments):
-            value = arguments.get(i, VALUES.get(name, VALUES.get(kind)))
             if kind in self.world.catalogue.relations:
                 record = arguments.get(i, "{}")
                 values.append(f"jsonb_populate_record(null::{kind}, {literal(record)})")
             else:
+                value = arguments.get(i, VALUES.get(name, VALUES.get(kind)))
                 spread = "variadic " if self.function.is_variadic else ""
                 values.append(f"{spread}{literal(value)}::{kind}")
         call = f"{self.function.name}({', '.join(values)})"

@@ -45,7 +45,7 @@ create table public.delivery_events (
 alter table public.delivery_events enable row level security;
 alter table public.delivery_events force row level security;
 comment on table public.delivery_events is
-    'controller=garage; retention=as the message. What providers told of a message or push, one row per event; never changed';
+    'controller=garage; retention=garage policy. What providers told of a message or push, one row per event; never changed';
 comment on column public.delivery_events.id is 'internal';
 comment on column public.delivery_events.garage_id is 'internal';
 comment on column public.delivery_events.communication_id is 'internal';

@@ -5,7 +5,8 @@ create table public.suppressions (
     id uuid primary key default gen_random_uuid(),
     garage_id uuid not null references public.garages (id),
     channel text not null,
-    address text not null,
+    address text,
+    customer_id uuid,
     reason text not null,
     code text,
     since timestamptz not null default clock_timestamp(),
@@ -13,13 +14,14 @@ create table public.suppressions (
     lifted_by uuid,
     lift_reason text,
     unique (garage_id, id),
+    foreign key (garage_id, customer_id) references public.customers (garage_id, id),
     constraint suppressions_channel check (channel in ('email', 'sms', 'whatsapp')),
     constraint suppressions_reason check (reason in ('bounce', 'complaint', 'stop', 'unreachable')),
     constraint suppressions_address check (length(address) between 3 and 254),
     constraint suppressions_code check (length(code) <= 80),
     constraint suppressions_lift_reason check (length(lift_reason) between 1 and 200),
-    constraint suppressions_lifted_says_why check (
-        (lifted_at is null) = (lift_reason is null) and (lifted_at is not null or lifted_by is null))
+    constraint suppressions_live_is_not_lifted check (
+        lifted_at is not null or num_nonnulls(lifted_by, lift_reason) = 0)
 );
 alter table public.suppressions enable row level security;
 alter table public.suppressions force row level security;
@@ -29,7 +31,9 @@ comment on column public.suppressions.id is 'internal';
 comment on column public.suppressions.garage_id is 'internal';
 comment on column public.suppressions.channel is 'internal';
 comment on column public.suppressions.address is
-    'personal(contact; subject=customer; on_erasure=erase)';
+    'personal(contact; subject=customer; on_erasure=erase): null once erased';
+comment on column public.suppressions.customer_id is
+    'internal: whose address it was; null is not known';
 comment on column public.suppressions.reason is 'internal';
 comment on column public.suppressions.code is 'internal: the provider''s word for it';
 comment on column public.suppressions.since is 'internal';
@@ -40,6 +44,7 @@ comment on column public.suppressions.lift_reason is
     'personal(content; subject=customer; on_erasure=erase)';
 create unique index suppressions_live_idx on public.suppressions (garage_id, channel, address)
     where lifted_at is null;
+create index suppressions_customer_idx on public.suppressions (garage_id, customer_id);
 create index suppressions_garage_idx on public.suppressions (garage_id, since desc);
 
 create or replace function private.is_suppressed(garage_id uuid, channel text, address text)
@@ -57,15 +62,15 @@ comment on function private.is_suppressed is
     'Does this garage write to this address on this channel no more?';
 
 create function private.suppress(garage_id uuid, channel text, address text, reason text,
-    code text default null)
+    code text, customer_id uuid)
 returns void
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
 as $$
-    insert into public.suppressions (garage_id, channel, address, reason, code)
+    insert into public.suppressions (garage_id, channel, address, reason, code, customer_id)
     values (suppress.garage_id, suppress.channel, lower(suppress.address), suppress.reason,
-        suppress.code)
+        suppress.code, suppress.customer_id)
     on conflict do nothing;
 $$;
 comment on function private.suppress is

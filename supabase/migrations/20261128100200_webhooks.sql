@@ -93,7 +93,7 @@ begin
          order by o.garage_id, o.channel, o.recipient, o.occurred_at
     loop
         perform private.suppress(stopped.garage_id, stopped.channel, stopped.recipient,
-            stopped.suppression, stopped.code);
+            stopped.suppression, stopped.code, stopped.customer_id);
         if stopped.suppression = 'stop' and stopped.customer_id is not null then
             perform private.opt_out(stopped.garage_id, array[stopped.customer_id],
                 stopped.channel);

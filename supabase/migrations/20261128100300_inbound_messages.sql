@@ -12,7 +12,7 @@ create table public.inbound_messages (
     media_count int not null default 0,
     customer_id uuid,
     message_id uuid,
-    received_at timestamptz not null default clock_timestamp(),
+    created_at timestamptz not null default clock_timestamp(),
     unique (garage_id, id),
     unique (garage_id, provider_id),
     foreign key (garage_id, provider_account_id)
@@ -43,14 +43,14 @@ comment on column public.inbound_messages.media_count is
     'internal: pictures and files that came along and stayed at the provider';
 comment on column public.inbound_messages.customer_id is 'internal: who wrote; null is not known';
 comment on column public.inbound_messages.message_id is 'internal: where the words are';
-comment on column public.inbound_messages.received_at is 'internal';
+comment on column public.inbound_messages.created_at is 'internal: when it came in';
 create index inbound_messages_customer_idx
-    on public.inbound_messages (garage_id, customer_id, received_at desc);
+    on public.inbound_messages (garage_id, customer_id, created_at desc);
 create index inbound_messages_account_idx
     on public.inbound_messages (garage_id, provider_account_id);
 create index inbound_messages_message_idx on public.inbound_messages (garage_id, message_id);
-create index inbound_messages_received_at_idx
-    on public.inbound_messages (garage_id, received_at desc);
+create index inbound_messages_created_at_idx
+    on public.inbound_messages (garage_id, created_at desc);
 
 create or replace function private.has_open_window(garage_id uuid, customer_id uuid)
 returns boolean
@@ -63,7 +63,7 @@ as $$
           join public.customers c on c.garage_id = i.garage_id and c.id = i.customer_id
          where i.garage_id = has_open_window.garage_id and i.channel = 'whatsapp'
            and has_open_window.customer_id in (c.id, c.merged_into_id)
-           and i.received_at > clock_timestamp() - interval '24 hours');
+           and i.created_at > clock_timestamp() - interval '24 hours');
 $$;
 comment on function private.has_open_window is
     'Did this customer write by WhatsApp within 24 hours? Only then may words of our own be sent there';
@@ -99,7 +99,8 @@ declare
          order by c.id);
 begin
     if wish = 'stop' then
-        perform private.suppress(garage_id, channel, address, 'stop');
+        perform private.suppress(garage_id, channel, address, 'stop', null,
+            private.customer_at(garage_id, channel, address));
         perform private.opt_out(garage_id, customers, channel);
     elsif wish = 'start' then
         update public.suppressions s
@@ -216,7 +217,7 @@ begin
         and private.has_module(account.garage_id, 'conversations') then
         update public.inbound_messages i
            set body = null, message_id = private.write_as_customer(i.garage_id, i.customer_id,
-                   private.words_of(inbound), i.received_at)
+                   private.words_of(inbound), i.created_at)
          where i.id = inbound.id
         returning * into inbound;
     end if;
@@ -252,7 +253,7 @@ begin
     update public.inbound_messages i
        set body = null, customer_id = assign_inbound_message.customer_id,
            message_id = private.write_as_customer(garage, assign_inbound_message.customer_id,
-               private.words_of(inbound), i.received_at)
+               private.words_of(inbound), i.created_at)
      where i.id = inbound.id
     returning * into inbound;
     return inbound.message_id;

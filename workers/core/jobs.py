@@ -19,8 +19,8 @@ MailTemplate = MessageKind
 PushTemplate = PushKind
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
-QueueName = Literal["render", "send", "push", "check"]
-QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check")
+QueueName = Literal["render", "send", "push", "check", "receipts"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check", "receipts")
 
 
 class SnapshotGarage(Payload):
@@ -244,11 +244,19 @@ class CheckJob(JobBase):
     wording: Wording
 
 
-Job = Annotated[RenderJob | SendJob | PushJob | CheckJob, Field(discriminator="kind")]
-_JOB: TypeAdapter[RenderJob | SendJob | PushJob | CheckJob] = TypeAdapter(Job)
+class ReceiptsJob(JobBase):
+    """Ask what became of pushes: their tickets, the one that this job is about first."""
+
+    kind: Literal["check_push_receipts"]
+    tickets: tuple[str, ...] = Field(min_length=1, max_length=100)
 
 
-def parse_job(payload: dict[str, Any]) -> RenderJob | SendJob | PushJob | CheckJob:
+AnyJob = RenderJob | SendJob | PushJob | CheckJob | ReceiptsJob
+Job = Annotated[AnyJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
+
+
+def parse_job(payload: dict[str, Any]) -> AnyJob:
     """The job of a claimed payload; raises pydantic's ValidationError."""
     return _JOB.validate_python(payload)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from workers.core.jobs import CheckJob, Job, PushJob, RenderJob, SendJob
+from workers.core.jobs import CheckJob, Job, PushJob, ReceiptsJob, RenderJob, SendJob
 from workers.core.outcomes import Outcome
+from workers.handlers.check_push_receipts import check_push_receipts
 from workers.handlers.check_template import check_template
 from workers.handlers.render_invoice import render_invoice
 from workers.handlers.send_message import send_message
@@ -22,3 +23,5 @@ def handle(job: Job, ports: Ports) -> Outcome:
             return send_push(job, ports)
         case CheckJob():
             return check_template(job, ports)
+        case ReceiptsJob():
+            return check_push_receipts(job, ports)
