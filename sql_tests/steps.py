@@ -189,8 +189,14 @@ def finish(
 def work(database: Database) -> None:
     """Do all the work there is, successfully."""
     for queue in ("check", "render", "send", "push"):
-        for claimed in claim(database, queue):
-            finish(database, queue, claimed)
+        while jobs := claim(database, queue):
+            for claimed in jobs:
+                finish(database, queue, claimed)
+            # What had to wait because others were under way need not wait any more.
+            change(
+                database,
+                f"update pgmq.q_{queue} set vt = now() where vt < now() + interval '10 seconds'",
+            )
 
 
 def edge(database: Database, function: str, **arguments: object) -> Any:

@@ -303,3 +303,14 @@ def test_the_database_and_the_workers_know_the_same_kinds_and_channels(database:
         name: (set(kind.channels), kind.is_about_access or name == "provider_test")
         for name, kind in KINDS.items()
     }
+
+
+@pytest.mark.req("D8")
+def test_a_template_whose_message_was_set_aside_does_not_wait_for_ever(database: Database) -> None:
+    save(database)
+    change(
+        database,
+        "select private.fail_subject('check', id, 'broke 22P02', false) from public.message_templates",
+    )
+    assert look(database, STATUSES) == ["refused"]
+    assert look(database, "select problem from public.message_templates") == "broke 22P02"

@@ -76,3 +76,15 @@ end $$;
 comment on function private.finish_check is
     'What a worker found out about a template: live, refused or, when a newer one is live, retired';
 
+create function private.fail_check(template_id uuid, reason text)
+returns void
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+    update public.message_templates t
+       set status = 'refused', checked_at = clock_timestamp(), problem = left(fail_check.reason, 500)
+     where t.id = fail_check.template_id and t.status = 'unchecked';
+$$;
+comment on function private.fail_check is
+    'Sets a template aside that no worker could even begin to try';

@@ -78,6 +78,8 @@ begin
              where p.id = fail_subject.subject_id and p.status in ('queued', 'sending')
             returning p.attempt, case p.status when 'unknown' then 'unknown' else 'give_up' end
                 into number, outcome;
+        when 'check' then
+            perform private.fail_check(fail_subject.subject_id, fail_subject.reason);
         else
             return;
     end case;
