@@ -134,7 +134,7 @@ def test_command(
     client = sign_in_from_environment()
     account = _in_use(client, channel)
     values = {"provider_account_id": account["id"], "recipient": recipient}
-    communication = client.rpc("test_provider_account", values).execute().data
+    communication = str(client.rpc("test_provider_account", values).execute().data)
     with progress("Waiting for the provider"):
         status, reason = _outcome(client, communication)
     if status != "sent":
