@@ -8,6 +8,7 @@ import pytest
 from devstack.testing import Database
 from sql_tests.cast import CARLA, MARC, NOORD, OLGA, OTTO, RITA, ZUID, Actor
 from sql_tests.steps import Row, change, claim, denied, finish, issued_invoice, look, one, refused
+from workers.core.kinds import KINDS
 
 SAVE = "select public.save_message_template(%s, %s, %s, %s, %s, %s, %s)"
 RETIRE = "select public.retire_message_template(%s, %s, %s)"
@@ -288,3 +289,17 @@ def test_the_audit_says_who_wrote_and_what_became_of_it(database: Database) -> N
         ).fetchall()
     assert {"status", "checked_at"} <= {name for row in rows for name in row["changed"] or []}
     assert f"staff:{OLGA.claims['sub']}" in {row["actor"] for row in rows}
+
+
+@pytest.mark.req("D8")
+def test_the_database_and_the_workers_know_the_same_kinds_and_channels(database: Database) -> None:
+    with database.connect() as connection:
+        rows = connection.execute(
+            "select kind, channels, is_about_access from private.message_kinds"
+        ).fetchall()
+    known = {row["kind"]: (set(row["channels"]), row["is_about_access"]) for row in rows}
+    # An account is tried at any hour, but what is said about it opens nothing.
+    assert known == {
+        name: (set(kind.channels), kind.is_about_access or name == "provider_test")
+        for name, kind in KINDS.items()
+    }

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from html import escape, unescape
 
-from workers.core.sandbox import WordingRefused
+from workers.core.sandbox import LONGEST_OUTPUT, WordingRefused
 
 _INLINE = frozenset({"a", "b", "strong", "i", "em", "u", "s", "small", "span", "sub", "sup", "br", "img"})
 _BLOCKS = frozenset(
@@ -46,36 +46,43 @@ def rebuilt(html: str, own: Collection[str] = (), only_own: bool = False) -> str
     """
     written: list[str] = []
     is_open: list[str] = []
-    at = 0
+    at, line = 0, 1
     while at < len(html):
         start = html.find("<", at)
         written.append(_text(html[at:] if start < 0 else html[at:start]))
         if start < 0:
             break
-        line = html.count("\n", 0, start) + 1
+        line += html.count("\n", at, start)
         found = _TAG.match(html, start)
         if found is None:
             raise WordingRefused('this "<" begins no tag that can be used', line)
-        name = found["name"].lower()
-        if name not in TAGS:
-            raise WordingRefused("this tag is not allowed", line, name)
-        if found["end"]:
-            _close(name, is_open, line)
-            written.append(f"</{name}>")
-        else:
-            if only_own and name == "img":
-                raise WordingRefused("a message about access shows no picture", line)
-            written.append(f"<{name}{_attributes(name, found['attributes'], own, only_own, line)}>")
-            if name not in _VOID:
-                is_open.append(name)
+        written.append(_tag(found, is_open, own, only_own, line))
+        line += found[0].count("\n")
         at = found.end()
     if is_open:
         raise WordingRefused("this tag is never closed", None, is_open[-1])
-    return "".join(written)
+    whole = "".join(written)
+    if len(whole) > LONGEST_OUTPUT:
+        raise WordingRefused(f"what it says is longer than {LONGEST_OUTPUT} characters")
+    return whole
 
 
 def _text(text: str) -> str:
     return escape(unescape(text), quote=False)
+
+
+def _tag(found: re.Match[str], is_open: list[str], own: Collection[str], only_own: bool, line: int) -> str:
+    name = found["name"].lower()
+    if name not in TAGS:
+        raise WordingRefused("this tag is not allowed", line, name)
+    if found["end"]:
+        _close(name, is_open, line)
+        return f"</{name}>"
+    if only_own and name == "img":
+        raise WordingRefused("a message about access shows no picture", line)
+    if name not in _VOID:
+        is_open.append(name)
+    return f"<{name}{_attributes(name, found['attributes'], own, only_own, line)}>"
 
 
 def _close(name: str, is_open: list[str], line: int) -> None:

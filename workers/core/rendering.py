@@ -17,7 +17,7 @@ from workers.core.fragments import rebuilt
 from workers.core.gsm import plain
 from workers.core.kinds import KINDS, Channel, MessageKind
 from workers.core.payload import Locale, Payload
-from workers.core.sandbox import WordingRefused, placeholders, render
+from workers.core.sandbox import WordingRefused, check_plain, placeholders, render
 from workers.core.shipped import layout
 from workers.core.stopping import footer
 
@@ -30,6 +30,7 @@ LONGEST_PUSH_TITLE, LONGEST_PUSH_BODY = 65, 178
 
 _OWN_ADDRESSES = ("portal_url", "link", "invitation_url")
 _NAMES = ("garage_name", "customer_name", "inviter_name", "vehicle", "plate")
+_STOP = re.compile(r"\bSTOP\b")
 # What mail programs make into a link.
 _LINK = re.compile(r"://|www\.|mailto:|\.[a-z]{2,}[/?#:@]|@[\w-]+\.", re.IGNORECASE)
 
@@ -83,11 +84,13 @@ def parts(draft: Draft) -> Parts:
         subject = _subject(draft, told)
     with _part("text"):
         text = _text(draft, told)
-        content, variables = _content(draft, told, text)
-        told_stop = draft.stop if draft.stop and draft.stop not in text else None
+        content, variables = _content(draft, told)
+        # What WhatsApp approved goes out as it is.
+        needs_stop = content is None and draft.stop is not None and draft.stop not in text
     with _part("html"):
         html = _html(draft, told, text, subject) if draft.channel == "email" else ""
-    return Parts(subject, _with_footer(text, told_stop, draft.channel), html, variables, content)
+    text = _with_footer(text, draft.stop if needs_stop else None, draft.channel)
+    return Parts(subject, text, html, variables, content)
 
 
 def _subject(draft: Draft, told: dict[str, Any]) -> str:
@@ -130,13 +133,14 @@ def _with_footer(text: str, stop: str | None, channel: Channel) -> str:
     return text + "\n" if channel == "email" else text
 
 
-def _content(draft: Draft, told: dict[str, Any], text: str) -> tuple[str | None, Mapping[str, str]]:
+def _content(draft: Draft, told: dict[str, Any]) -> tuple[str | None, Mapping[str, str]]:
     """The text of WhatsApp's approved template, and what goes into its numbered places."""
     if draft.wording.content_sid is None:
         return None, {}
-    if draft.stop and draft.stop not in text:
-        raise WordingRefused(f'an approved template must say how to stop: "{draft.stop}"')
     content, said = placeholders(draft.wording.text, told, draft.names)
+    # Not these very words: what was approved a year ago stays good.
+    if draft.stop and not _STOP.search(content):
+        raise WordingRefused(f'an approved template must say how to stop, for example "{draft.stop}"')
     return _tidy(content), {str(n): one_line(value) or "-" for n, value in enumerate(said, 1)}
 
 
@@ -169,22 +173,24 @@ def _paragraphs(text: str, own: tuple[str, ...]) -> str:
 def _keep_secret(draft: Draft) -> None:
     """A wording must carry the link or code of a message about access nowhere but to whom it is for.
 
-    What the customer and the garage are called is left out: names may look like addresses.
+    It says the same to everybody, so that it can be looked at with names that are not like addresses. Its
+    subject, which many see, has neither link nor code.
     """
     told = {key: "X" if key in _NAMES else value for key, value in draft.told.items()}
-    for part, source, is_html in (
-        ("subject", draft.wording.subject, False),
-        ("text", draft.wording.text, False),
-        ("html", draft.wording.html, True),
+    secret = {"link", "code", "invitation_url"}
+    for part, source, names in (
+        ("subject", draft.wording.subject, draft.names - secret),
+        ("text", draft.wording.text, draft.names),
+        ("html", draft.wording.html, draft.names),
     ):
+        is_html = part == "html"
         with _part(part):
-            said = render(source or "", told, draft.names, is_html=is_html)
+            check_plain(source or "", names, is_html=is_html)
+            said = render(source or "", told, names, is_html=is_html)
             for address in _own_addresses(told):
                 said = said.replace(str(escape(address)) if is_html else address, " ")
             if _LINK.search(said):
                 raise WordingRefused("a message about access leads nowhere but to its own link")
-            if part == "subject" and any(told.get(key, "\n") in said for key in ("link", "code")):
-                raise WordingRefused("a subject is seen by many: no link or code in it")
 
 
 def _tidy(text: str) -> str:

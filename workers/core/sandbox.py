@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
@@ -29,6 +29,8 @@ _ALLOWED = (
     *(nodes.Name, nodes.Const, nodes.Neg, nodes.Filter, nodes.Test),
     *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand),
 )
+# What is the same text for everybody, but for the values in it.
+_PLAIN = (nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Filter)
 _WORDS: dict[type[nodes.Node], str] = {
     nodes.Call: "calls are not allowed",
     nodes.Getattr: "variables have no parts: a dot is not allowed",
@@ -54,6 +56,9 @@ class WordingRefused(Exception):
         super().__init__(reason)
         self.reason, self.line, self.detail = reason, line, detail
         self.part: str | None = None
+
+    def __str__(self) -> str:
+        return self.problem
 
     @property
     def cause(self) -> str:
@@ -113,7 +118,7 @@ def render(source: str, values: Mapping[str, Any], names: Set[str], *, is_html: 
         return "".join(pieces)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def compiled(source: str, names: frozenset[str], is_html: bool) -> Template:
     """A checked template; raises WordingRefused."""
     tree = parsed(source, names, is_html)
@@ -140,6 +145,13 @@ def placeholders(source: str, values: Mapping[str, Any], names: Set[str]) -> tup
                 said.append(alone.render(dict(values)))
             text.append(f"{{{{{len(said)}}}}}")
     return "".join(text), said
+
+
+def check_plain(source: str, names: Set[str], *, is_html: bool) -> None:
+    """Raise WordingRefused unless it says the same whatever the values are: no case, nothing by default."""
+    for node in parsed(source, frozenset(names), is_html).find_all(nodes.Node):
+        if not isinstance(node, _PLAIN) or (isinstance(node, nodes.Filter) and node.name == "default"):
+            raise WordingRefused("a message about access has no if and no default", node.lineno)
 
 
 def parsed(source: str, names: frozenset[str], is_html: bool) -> nodes.Template:
@@ -202,8 +214,6 @@ class _refusals:
 
 def _said(error: TemplateError) -> str:
     """Jinja's own words while parsing; while rendering they could hold values."""
-    from jinja2 import TemplateSyntaxError
-
     if isinstance(error, TemplateSyntaxError):
         return " ".join((error.message or "it cannot be read").split())
     return f"a value cannot be used like this ({type(error).__name__})"
