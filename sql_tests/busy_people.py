@@ -7,10 +7,12 @@ from sql_tests.cast import NOORD, OLGA, OTTO, Customer
 TOKEN = """
 insert into private.invitation_tokens (garage_id, communication_id, token)
 select garage_id, id, 'on its way' from public.communications where recipient = %s
+    on conflict do nothing
 """
 PORTAL_TOKEN = """
 insert into private.portal_mails (garage_id, communication_id, token)
 select garage_id, id, 'on its way' from public.communications where recipient = %s
+    on conflict do nothing
 """
 NEWCOMER = """
 insert into public.customers (garage_id, full_name, email) values (%s, 'Nele Nieuw', %s) returning id

@@ -137,7 +137,7 @@ def test_command(
     communication = str(client.rpc("test_provider_account", values).execute().data)
     with progress("Waiting for the provider"):
         status, reason = _outcome(client, communication)
-    if status != "sent":
+    if status not in ("sent", "delivered", "read"):
         raise CommandFailed(
             "provider_test_failed",
             f"The test by {account['provider']} did not go out: {status}",

@@ -1,4 +1,4 @@
--- The queue "check" among the others, pushes in the garage's own words, and what went wrong with them.
+-- The queues "check" and "receipts" among the others, pushes in the garage's own words, and what went wrong with them.
 
 create or replace function private.job_of(queue text, subject_id uuid)
 returns jsonb
@@ -11,7 +11,8 @@ begin
         when 'render' then private.document_job(subject_id)
         when 'send' then private.communication_job(subject_id)
         when 'push' then private.push_job(subject_id)
-        when 'check' then private.check_job(subject_id) end;
+        when 'check' then private.check_job(subject_id)
+        when 'receipts' then private.receipts_job(subject_id) end;
 end $$;
 
 create or replace function private.attempts_left(queue text, subject_id uuid)
@@ -57,6 +58,7 @@ begin
         when 'send' then private.finish_communication(subject_id, attempt, settled, reason, result)
         when 'push' then private.finish_push(subject_id, attempt, settled, reason, result)
         when 'check' then private.finish_check(subject_id, attempt, settled, reason, result)
+        when 'receipts' then private.finish_receipts(subject_id, attempt, settled, reason, result)
     end end;
     if status is null then
         perform private.refuse('job_superseded',
@@ -95,7 +97,8 @@ begin
        and c.status = 'sending' and k.kind = c.template
     returning c.* into communication;
     update public.provider_accounts a
-       set test_status = case when communication.status = 'sent' then 'ok' else 'failed' end,
+       set test_status = case when communication.status in ('sent', 'delivered', 'read')
+               then 'ok' else 'failed' end,
            test_reason = communication.last_error, tested_at = clock_timestamp()
      where communication.template = 'provider_test' and communication.status <> 'queued'
        and a.garage_id = communication.garage_id and a.id = communication.provider_account_id;

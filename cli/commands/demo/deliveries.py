@@ -56,8 +56,16 @@ def follow_messages(rita: Client, stack: LocalStack, invoice: Record, facts: Fac
     push = _wait_for(rita, "push_notifications", invoice["id"], "Sending the push")
     facts.values["mail_id"] = mail["provider_message_id"]
     facts.values["push_id"] = push["ticket_id"]
-    facts.prove("the e-mail is accepted", mail["status"] == "sent", mail["last_error"] or mail["subject"])
-    facts.prove("the push is accepted", push["status"] == "sent", push["last_error"] or push["ticket_id"])
+    facts.prove(
+        "the e-mail is accepted",
+        mail["status"] in ("sent", "delivered"),
+        mail["last_error"] or mail["subject"],
+    )
+    facts.prove(
+        "the push is accepted",
+        push["status"] in ("sent", "delivered"),
+        push["last_error"] or push["ticket_id"],
+    )
     inbox = {item["id"]: item for item in httpx.get(f"{stack.inbox_url}.json", timeout=10).json()}
     _check_mail(inbox.get(mail["provider_message_id"]), facts)
     _check_push(inbox.get(push["ticket_id"]), invoice, facts)
