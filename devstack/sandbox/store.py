@@ -35,7 +35,7 @@ class Attachment:
 
 
 class Store:
-    """Deliveries: dicts with `id`, `kind` (email, sms, whatsapp or push), `created_at` (ISO, UTC), and more."""
+    """Deliveries: dicts with `id`, `kind` (email, sms, whatsapp, push), `created_at` (ISO, UTC) and more."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
