@@ -107,7 +107,7 @@ def serving(certificates: Certificates) -> Iterator[Callable[..., tuple[SmtpMail
                 "secret": SecretStr(PASSWORD),
             }
         )
-        mailer = SmtpMailer(account, MailHosts(allows_loopback=True), str(certificates.authority))
+        mailer = SmtpMailer(account, MailHosts(is_local=True), str(certificates.authority))
         return mailer, conversations
 
     yield start
@@ -293,7 +293,7 @@ def test_a_server_that_thinks_too_long_after_the_dot_is_silence(
 def test_a_server_that_cannot_be_reached_is_asked_again(serving: Serving, unused_url: str) -> None:
     account = serving(lambda conversation: None)[0]._account
     port = int(unused_url.rpartition(":")[2])
-    mailer = SmtpMailer(account.model_copy(update={"port": port}), MailHosts(allows_loopback=True))
+    mailer = SmtpMailer(account.model_copy(update={"port": port}), MailHosts(is_local=True))
     assert reason_of(mailer, ProviderUnavailable) == "smtp_ConnectionRefusedError"
 
 
