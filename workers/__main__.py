@@ -7,12 +7,16 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from workers.core.errors import PortTaken
+from workers.core.logs import TEXT_FORMAT, JsonLines, LogFormat
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         problems = (f"AUTEXOR_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         sys.stderr.write("\n".join(["The settings are incomplete or refused.", *problems, ""]))
         return 2
+    except PortTaken as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     return 0
 
 
@@ -50,33 +57,40 @@ def run_edge() -> None:
 
 
 def run_loop(settings: WorkerSettings) -> None:
-    """Build the adapters and run the loop until it is told to stop."""
+    """Build the adapters and run the loop until it is told to stop. Raises PortTaken."""
     from workers.adapters.expo import ExpoPusher
     from workers.adapters.pdf import ChildProcessPdf
     from workers.adapters.postgres import PostgresQueue
+    from workers.adapters.prometheus import PrometheusMeter
     from workers.adapters.realtime import RealtimeDoorbell
     from workers.adapters.storage import SupabaseFiles
+    from workers.health import HealthServer
     from workers.loop import Loop
     from workers.ports import Ports
 
-    configure_logging()
+    configure_logging(settings.log_format)
     ignore_proxies()
     service_key = settings.service_role_key.get_secret_value()
-    queue = PostgresQueue(settings.database_url.get_secret_value())
-    files = SupabaseFiles(settings.supabase_url, service_key)
-    pdf = ChildProcessPdf()
-    pusher = ExpoPusher(settings.expo_url)
-    providers = build_providers(settings)
-    ports = Ports(files, pdf, providers, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
-    loop = Loop(queue, ports, RealtimeDoorbell(settings.supabase_url, service_key), settings.poll_seconds)
-
-    stop_on_signal(loop.stop)
-    queue.open()
-    try:
+    with ExitStack() as opened:
+        queue = PostgresQueue(settings.database_url.get_secret_value(), sum(settings.lanes.values()))
+        files = SupabaseFiles(settings.supabase_url, service_key)
+        pdf = ChildProcessPdf()
+        pusher = ExpoPusher(settings.expo_url)
+        providers = build_providers(settings)
+        for adapter in (queue, pusher, providers, files, pdf):
+            opened.callback(adapter.close)
+        ports = Ports(files, pdf, providers, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
+        meter = PrometheusMeter(queue.metrics, settings.lanes)
+        doorbell = RealtimeDoorbell(settings.supabase_url, service_key, meter)
+        opened.callback(doorbell.stop)
+        loop = Loop(queue, ports, doorbell, settings.poll_seconds, settings.lanes, meter)
+        if settings.health_port:
+            health = HealthServer(settings.health_bind, settings.health_port, loop.state, meter.expose)
+            health.start()
+            opened.callback(health.stop)
+        stop_on_signal(loop.stop)
+        queue.open()
         loop.run()
-    finally:
-        for adapter in (pdf, files, providers, pusher, queue):
-            adapter.close()
 
 
 def build_providers(settings: WorkerSettings) -> ProviderFactory:
@@ -117,15 +131,18 @@ def stop_on_signal(stop: Callable[[], None]) -> None:
     def handle(number: int, frame: FrameType | None) -> None:
         for each in numbers:
             signal.signal(each, signal.SIG_DFL)
-        stop()
+        # On a thread of its own: what the signal interrupted may hold the lock that `stop` needs.
+        threading.Thread(target=stop, name="stop").start()
 
     for each in numbers:
         signal.signal(each, handle)
 
 
-def configure_logging() -> None:
+def configure_logging(log_format: LogFormat = "text") -> None:
     """One line per event; libraries only from WARNING on, as their lower levels print keys and addresses."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    lines = logging.StreamHandler()
+    lines.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
     logging.getLogger("workers").setLevel(logging.INFO)
 
 

@@ -1,128 +1,73 @@
-"""Wake, claim, handle, record: one thread per queue, so that a slow document does not hold up the mail."""
+"""Wake, claim, handle, record: the lanes of one process, its doorbell, its heartbeat and its housekeeping."""
 
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from importlib.metadata import PackageNotFoundError, version
+from uuid import uuid4
 
-from pydantic import ValidationError
-
-from workers.core.errors import JobSuperseded, QueueUnavailable
-from workers.core.jobs import QUEUES, Job, QueueName, describe_invalid, parse_job
-from workers.core.logs import crash, event
-from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater
-from workers.core.retry import backoff
-from workers.handlers import handle
-from workers.ports import Claimed, Doorbell, Ports, Queue, Subject
+from workers.core.errors import QueueUnavailable
+from workers.core.jobs import QUEUES, QueueName
+from workers.core.logs import event
+from workers.lane import VISIBILITY_SECONDS, Bell, Lane
+from workers.ports import Doorbell, Heartbeat, Meter, Ports, Queue, Silence
 
 log = logging.getLogger("workers.loop")
 
-# How long a message stays invisible to other workers: longer than its slowest handling.
-VISIBILITY_SECONDS: dict[QueueName, int] = {"render": 180, "send": 120, "push": 90}
+ONE_EACH: dict[QueueName, int] = dict.fromkeys(QUEUES, 1)
 HOUSEKEEPING_SECONDS = 3600.0
-LONGEST_OUTAGE_PAUSE = 30
+HOUSEKEEPING_PAUSE = 60.0
+BEAT_SECONDS = 15.0
+# How long a lane may stay without an answer beyond three polls, or beyond its visibility, and still be well.
+READY_SLACK = 15.0
+LIVE_SLACK = 60.0
 
-Handler = Callable[[Job, Ports], Outcome]
+
+@dataclass(frozen=True)
+class LaneState:
+    """One lane now: for how long it has been busy, and since when no claim was answered, in seconds."""
+
+    queue: QueueName
+    is_alive: bool
+    busy_seconds: float | None
+    silent_seconds: float
 
 
-@dataclass
-class QueueWorker:
-    """The loop of one queue; one job at a time, since a claim says that its call is about to go out."""
+@dataclass(frozen=True)
+class LoopState:
+    """The loop now, as its health is judged by."""
 
-    name: QueueName
-    queue: Queue
-    ports: Ports
+    lanes: tuple[LaneState, ...]
     poll_seconds: float
-    stopping: threading.Event
-    handler: Handler = handle
+    is_stopping: bool
 
-    def __post_init__(self) -> None:
-        self.bell = threading.Event()
+    def dead(self) -> list[str]:
+        """Why this process should be ended and started anew; empty when it is alive."""
+        return [
+            f"{lane.queue}: {'stuck' if lane.is_alive else 'ended'}"
+            for lane in self.lanes
+            if not lane.is_alive or (lane.busy_seconds or 0) > VISIBILITY_SECONDS[lane.queue] + LIVE_SLACK
+        ]
 
-    def run(self) -> None:
-        """Work until told to stop; what is held is finished first."""
-        outages = 0
-        while not self.stopping.is_set():
-            try:
-                self.drain()
-                outages = 0
-                self._sleep(self.poll_seconds)
-            except QueueUnavailable as error:
-                outages += 1
-                log.warning(event("queue.unavailable", queue=self.name, reason=error.reason, outages=outages))
-                self.stopping.wait(min(backoff(outages), LONGEST_OUTAGE_PAUSE))
-
-    def drain(self) -> None:
-        """Work until the queue is empty."""
-        while not self.stopping.is_set():
-            claimed = self.queue.claim(self.name, VISIBILITY_SECONDS[self.name])
-            if claimed is None:
-                return
-            self.work(claimed)
-
-    def work(self, claimed: Claimed) -> None:
-        """Handle one claimed message and record what became of it."""
-        started = time.monotonic()
-        subject = subject_of(claimed.payload)
-        if subject is None:
-            log.error(event("job.unreadable", queue=self.name, msg_id=claimed.msg_id))
-            return
-        outcome = self._handle(claimed, subject)
-        status = self._record(claimed, subject, outcome, deadline=started + VISIBILITY_SECONDS[self.name])
-        log.info(
-            event(
-                "job.recorded",
-                queue=self.name,
-                subject=subject.id,
-                attempt=subject.attempt,
-                outcome=type(outcome).__name__,
-                reason=None if isinstance(outcome, Done) else outcome.reason,
-                status=status,
-                ms=round((time.monotonic() - started) * 1000),
-            )
-        )
-
-    def _handle(self, claimed: Claimed, subject: Subject) -> Outcome:
-        try:
-            return self.handler(parse_job(claimed.payload), self.ports)
-        except ValidationError as error:
-            return GiveUp(describe_invalid(error))
-        except Exception as error:  # noqa: BLE001 - one bad job must not end the worker
-            # Nothing went out yet: from the provider's call on, handlers turn a crash into silence.
-            names = {"queue": self.name, "subject": subject.id, "attempt": subject.attempt}
-            log.error(event("job.crashed", **names, **crash(error)))
-            return RetryLater(type(error).__name__, backoff(subject.attempt))
-
-    def _record(self, claimed: Claimed, subject: Subject, outcome: Outcome, deadline: float) -> str | None:
-        outages = 0
-        while True:
-            try:
-                return self.queue.finish(self.name, claimed.msg_id, subject, outcome)
-            except JobSuperseded:
-                log.warning(
-                    event("job.superseded", queue=self.name, subject=subject.id, attempt=subject.attempt)
-                )
-                return None
-            except QueueUnavailable as error:
-                outages += 1
-                pause = min(backoff(outages), LONGEST_OUTAGE_PAUSE)
-                log.warning(event("record.failed", queue=self.name, subject=subject.id, reason=error.reason))
-                if time.monotonic() + pause > deadline:
-                    return None
-                time.sleep(pause)
-
-    def _sleep(self, seconds: float) -> None:
-        self.bell.wait(seconds)
-        self.bell.clear()
+    def unready(self) -> list[str]:
+        """Why it does not work at the moment; empty when it does."""
+        limit = 3 * self.poll_seconds + READY_SLACK
+        silent = [
+            f"{lane.queue}: no claim answered"
+            for lane in self.lanes
+            if lane.busy_seconds is None and lane.silent_seconds > limit
+        ]
+        return ["stopping"] * self.is_stopping + self.dead() + silent
 
 
 class Loop:
-    """All queues of one process, its doorbell and the hourly housekeeping."""
+    """All lanes of one process, its doorbell, its heartbeat and the hourly housekeeping."""
 
     def __init__(
         self,
@@ -130,56 +75,100 @@ class Loop:
         ports: Ports,
         doorbell: Doorbell,
         poll_seconds: float,
-        queues: Sequence[QueueName] = QUEUES,
+        lanes: Mapping[QueueName, int] = ONE_EACH,
+        meter: Meter | None = None,
     ) -> None:
         self._queue = queue
         self._doorbell = doorbell
+        self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
-        self._workers = {
-            name: QueueWorker(name, queue, ports, poll_seconds, self._stopping) for name in queues
-        }
+        self._bells = {name: Bell() for name, count in lanes.items() if count}
+        meter = meter or Silence()
+        self._lanes = [
+            Lane(name, queue, ports, poll_seconds, self._stopping, bell=bell, meter=meter)
+            for name, bell in self._bells.items()
+            for _ in range(lanes[name])
+        ]
+        self._threads = [
+            threading.Thread(target=lane.run, name=f"lane-{lane.name}-{number}")
+            for number, lane in enumerate(self._lanes)
+        ]
+        self._heartbeat = Heartbeat(uuid4(), socket.gethostname(), os.getpid(), _version(), dict(lanes))
+        self._is_heard = False
 
     def run(self) -> None:
         """Work until `stop`; returns when the last held job is recorded."""
-        threads = [
-            threading.Thread(target=worker.run, name=f"queue-{name}")
-            for name, worker in self._workers.items()
-        ]
-        log.info(event("worker.started", queues=",".join(self._workers)))
+        log.info(event("worker.started", queues=",".join(self._bells), lanes=len(self._lanes)))
         self._doorbell.start(self.ring)
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
-        self._housekeep_hourly()
+        self._keep_house()
+        log.info(event("worker.stopping", busy=sum(lane.busy_since is not None for lane in self._lanes)))
         self._doorbell.stop()
-        for thread in threads:
+        for thread in self._threads:
             thread.join()
+        self._leave()
         log.info(event("worker.stopped"))
 
     def stop(self) -> None:
-        """Ask the loop to end; safe in a signal handler and from any thread."""
+        """Ask the loop to end, from any thread; not from a signal handler, which may interrupt the wait."""
         self._stopping.set()
-        self.ring(None)
+        for bell in self._bells.values():
+            bell.end()
 
     def ring(self, queue: str | None) -> None:
         """There may be work on `queue`, or on any for None; an unknown name rings all."""
-        named = [worker for name, worker in self._workers.items() if name == queue]
-        for worker in named or self._workers.values():
-            worker.bell.set()
+        named = [bell for name, bell in self._bells.items() if name == queue]
+        for bell in named or self._bells.values():
+            bell.ring()
 
-    def _housekeep_hourly(self) -> None:
+    def state(self) -> LoopState:
+        """How the lanes are."""
+        now = time.monotonic()
+        lanes = (
+            LaneState(
+                lane.name,
+                thread.is_alive(),
+                None if lane.busy_since is None else now - lane.busy_since,
+                now - lane.answered_at,
+            )
+            for lane, thread in zip(self._lanes, self._threads, strict=True)
+        )
+        return LoopState(tuple(lanes), self._poll_seconds, self._stopping.is_set())
+
+    def _keep_house(self) -> None:
+        started = due = time.monotonic()
         while not self._stopping.is_set():
-            try:
-                log.info(event("housekeeping.done", **self._queue.housekeep()))
-                pause = HOUSEKEEPING_SECONDS
-            except QueueUnavailable as error:
-                log.warning(event("housekeeping.failed", reason=error.reason))
-                pause = 60.0
-            self._stopping.wait(pause)
+            self._tell(lambda: self._queue.beat(self._heartbeat, time.monotonic() - started))
+            if self._is_heard and not self._stopping.is_set() and time.monotonic() >= due:
+                due = time.monotonic() + self._housekeep()
+            self._stopping.wait(BEAT_SECONDS)
+
+    def _leave(self) -> None:
+        # A database that did not hear the last beat is not waited for once more.
+        if self._is_heard:
+            self._tell(lambda: self._queue.leave(self._heartbeat))
+
+    def _tell(self, heartbeat: Callable[[], None]) -> None:
+        try:
+            heartbeat()
+            self._is_heard = True
+        except QueueUnavailable as error:
+            self._is_heard = False
+            log.warning(event("heartbeat.failed", reason=error.reason))
+
+    def _housekeep(self) -> float:
+        """Clean up; how many seconds until the next time."""
+        try:
+            log.info(event("housekeeping.done", **self._queue.housekeep()))
+            return HOUSEKEEPING_SECONDS
+        except QueueUnavailable as error:
+            log.warning(event("housekeeping.failed", reason=error.reason))
+            return HOUSEKEEPING_PAUSE
 
 
-def subject_of(payload: dict[str, Any]) -> Subject | None:
-    """The row and attempt a payload names, readable even when the rest of it is not."""
+def _version() -> str:
     try:
-        return Subject(UUID(str(payload["subject_id"])), int(payload["attempt"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+        return version("autexor")
+    except PackageNotFoundError:
+        return "unknown"

@@ -69,6 +69,33 @@ class PushReceipt:
     error: str | None
 
 
+@dataclass(frozen=True)
+class Heartbeat:
+    """One running process: where it is, what it runs, how many lanes it has for each queue."""
+
+    id: UUID
+    host: str
+    pid: int
+    version: str
+    lanes: Mapping[QueueName, int]
+
+
+@dataclass(frozen=True)
+class QueueMetrics:
+    """How one queue stands: counts of messages, and how long the first claimable one has waited.
+
+    `in_flight` is None where nobody counts it; `broken` messages are still tried, `set_aside` ones are not.
+    """
+
+    queue: str
+    depth: int
+    ready: int
+    oldest_seconds: float
+    in_flight: int | None
+    broken: int
+    set_aside: int
+
+
 class Queue(Protocol):
     """The database's side of the work; every method raises QueueUnavailable when it is away."""
 
@@ -77,7 +104,26 @@ class Queue(Protocol):
         ...
 
     def finish(self, queue: QueueName, msg_id: int, subject: Subject, outcome: Outcome) -> str:
-        """Record what became of it and return the row's status; raises JobSuperseded for a late finish."""
+        """Record what became of it and return the row's status.
+
+        Raises JobSuperseded for a late finish, RecordRefused for one that breaks a rule of the database.
+        """
+        ...
+
+    def set_aside(self, queue: QueueName, msg_id: int, reason: str) -> bool:
+        """Put a message away for good that nothing can be made of; False when it is no longer held."""
+        ...
+
+    def beat(self, heartbeat: Heartbeat, seconds_running: float) -> None:
+        """Say that this process runs."""
+        ...
+
+    def leave(self, heartbeat: Heartbeat) -> None:
+        """Say that this process has stopped in order."""
+        ...
+
+    def metrics(self) -> Sequence[QueueMetrics]:
+        """How every queue stands."""
         ...
 
     def housekeep(self) -> Mapping[str, Any]:
@@ -168,6 +214,56 @@ class Doorbell(Protocol):
     def stop(self) -> None:
         """Stop listening."""
         ...
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One handled job: what it was and what became of it, without a word about whom it concerned.
+
+    `outcome` is done, retry, give_up, unknown, superseded, unrecorded or set_aside.
+    """
+
+    queue: QueueName
+    channel: str
+    provider: str
+    outcome: str
+    seconds: float
+
+
+class Meter(Protocol):
+    """What the loop tells those who watch it."""
+
+    def lane(self, queue: QueueName, is_busy: bool) -> None:
+        """A lane has taken up a job, or laid it down."""
+        ...
+
+    def job(self, measured: Measured) -> None:
+        """A job was handled."""
+        ...
+
+    def lost(self, part: str) -> None:
+        """A call to `database`, or the line to `realtime`, failed."""
+        ...
+
+    def joined(self, part: str) -> None:
+        """It works (again)."""
+        ...
+
+
+class Silence:
+    """A meter that nobody reads."""
+
+    def lane(self, queue: QueueName, is_busy: bool) -> None:
+        """Nothing."""
+
+    def job(self, measured: Measured) -> None:
+        """Nothing."""
+
+    def lost(self, part: str) -> None:
+        """Nothing."""
+
+    def joined(self, part: str) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)

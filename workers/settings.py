@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.core.errors import HostRefused
 from workers.core.hosts import Environment, register_for
+from workers.core.jobs import QUEUES, QueueName
+from workers.core.logs import LogFormat
 
 
 class WorkerSettings(BaseSettings):
@@ -28,6 +32,26 @@ class WorkerSettings(BaseSettings):
     poll_seconds: float = Field(default=5, ge=0.1, le=300)
     portal_url: str = "https://portal.autexor.be"
     dms_url: str = "https://app.autexor.be"
+    send_lanes: int = Field(default=4, ge=0, le=32)
+    push_lanes: int = Field(default=2, ge=0, le=32)
+    render_lanes: int = Field(default=2, ge=0, le=32)
+    health_port: int = Field(default=0, ge=0, le=65535)
+    health_bind: str = "127.0.0.1"
+    log_format: LogFormat = "text"
+
+    @property
+    def lanes(self) -> dict[QueueName, int]:
+        """How many jobs of each queue this process works on at a time; 0 leaves a queue to others.
+
+        A queue without a setting of its own has one lane.
+        """
+        return {queue: getattr(self, f"{queue}_lanes", 1) for queue in QUEUES}
+
+    @model_validator(mode="after")
+    def _works(self) -> Self:
+        if not any(self.lanes.values()):
+            raise ValueError("no queue has a lane")
+        return self
 
     @field_validator("supabase_url", "sendgrid_url", "expo_url", "twilio_url")
     @classmethod

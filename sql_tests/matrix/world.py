@@ -29,6 +29,9 @@ FAILED = """
 update public.communications set status = 'failed' where invoice_id is not null;
 insert into public.invoice_documents (garage_id, invoice_id, version, status)
 select garage_id, invoice_id, 0, 'failed' from public.invoice_documents where status = 'stored';
+insert into private.poisoned_messages (queue, msg_id, reason) values ('send', 0, 'unreadable_message');
+insert into private.worker_heartbeats (id, host, pid, version, lanes, started_at)
+values (gen_random_uuid(), 'host-a', 1, '0.1.0', '{"send": 4}', now());
 insert into private.key_proofs (jti_sha256, expires_at) values (repeat('0', 64), now());
 update public.message_photos set created_at = now();
 insert into public.message_photos (garage_id, conversation_id, content_type)

@@ -94,3 +94,17 @@ revoke all on private.wakeups from anon, authenticated, portal, service_role, wo
 call private.reset_policies('private.wakeups');
 -- The workers' doorbell: they subscribe with the service key, which passes by policies.
 grant select on private.wakeups to service_role;
+
+grant select on public.unsettled_deliveries to authenticated;
+
+-- About the platform, not about a garage: workers reach them through functions, nobody reads them.
+alter table private.poisoned_messages enable row level security;
+alter table private.poisoned_messages force row level security;
+revoke all on private.poisoned_messages
+    from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.poisoned_messages');
+alter table private.worker_heartbeats enable row level security;
+alter table private.worker_heartbeats force row level security;
+revoke all on private.worker_heartbeats
+    from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.worker_heartbeats');

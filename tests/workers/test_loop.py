@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workers import loop as loop_module
+from workers import lane as lane_module
 from workers.adapters.memory import MemoryDoorbell, MemoryQueue
 from workers.core.errors import JobSuperseded, QueueUnavailable
 from workers.core.jobs import Job
 from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater, Unknown
-from workers.loop import Loop, QueueWorker
+from workers.lane import Lane
+from workers.loop import Loop
 from workers.ports import Ports
 
 if TYPE_CHECKING:
@@ -42,11 +43,11 @@ def running(loop: Loop) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "backoff", lambda attempt: 0)
+    monkeypatch.setattr(lane_module, "backoff", lambda attempt: 0)
 
 
-def worker(queue: MemoryQueue, ports: Ports, handler: Callable[[Job, Ports], Outcome]) -> QueueWorker:
-    return QueueWorker("send", queue, ports, 60, threading.Event(), handler)
+def worker(queue: MemoryQueue, ports: Ports, handler: Callable[[Job, Ports], Outcome]) -> Lane:
+    return Lane("send", queue, ports, 60, threading.Event(), handler)
 
 
 def test_work_that_waits_at_the_start_is_done_until_the_queue_is_empty(
@@ -140,7 +141,7 @@ def test_a_crash_in_the_midst_of_sending_is_recorded_as_unknown(
     queue = MemoryQueue()
     queue.put("send", send_payload())
     ports.mailer.failure = ZeroDivisionError("carla@example.test")
-    worker(queue, ports, loop_module.handle).drain()
+    worker(queue, ports, lane_module.handle).drain()
     ((_, _, outcome),) = queue.finished
     assert isinstance(outcome, Unknown)
     assert outcome.reason == "ZeroDivisionError"
@@ -152,7 +153,7 @@ def test_logs_hold_ids_and_never_people_or_contents(
     queue = MemoryQueue()
     queue.put("send", send_payload())
     with caplog.at_level(logging.DEBUG):
-        worker(queue, ports, loop_module.handle).drain()
+        worker(queue, ports, lane_module.handle).drain()
     assert "job.recorded queue=send subject=99999999-0000-4000-8000-000000000001 attempt=1" in caplog.text
     for word in ("carla", "Carla", "Factuur", "+++"):
         assert word not in caplog.text
@@ -162,7 +163,7 @@ def test_a_payload_that_cannot_be_read_is_given_up(ports: "MemoryPorts", send_pa
     queue = MemoryQueue()
     queue.put("send", send_payload() | {"locale": "de"})
     queue.put("send", {"kind": "nonsense"})
-    worker(queue, ports, loop_module.handle).drain()
+    worker(queue, ports, lane_module.handle).drain()
     ((_, _, outcome),) = queue.finished
     assert outcome == GiveUp("invalid_payload send_message.locale literal_error")
 
@@ -174,7 +175,7 @@ def test_a_late_finish_is_dropped(
     queue.put("send", send_payload())
     queue.finish_failures.append(JobSuperseded("job_superseded"))
     with caplog.at_level(logging.INFO):
-        worker(queue, ports, loop_module.handle).drain()
+        worker(queue, ports, lane_module.handle).drain()
     assert not queue.finished
     assert "job.superseded" in caplog.text
 
@@ -185,7 +186,7 @@ def test_an_outcome_is_recorded_once_the_database_is_back(
     queue = MemoryQueue()
     queue.put("send", send_payload())
     queue.finish_failures.extend([QueueUnavailable("08006"), QueueUnavailable("08006")])
-    worker(queue, ports, loop_module.handle).drain()
+    worker(queue, ports, lane_module.handle).drain()
     assert len(queue.finished) == 1
     assert len(ports.mailer.sent) == 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -11,12 +11,12 @@ from devstack.testing import Database
 from workers.adapters.memory import MemoryFiles, MemoryProviders, MemoryPusher
 from workers.adapters.pdf import ChildProcessPdf
 from workers.adapters.postgres import PostgresQueue
-from workers.core.errors import JobSuperseded, QueueUnavailable
+from workers.core.errors import JobSuperseded, QueueUnavailable, RecordRefused
 from workers.core.jobs import PushJob, RenderJob, SendJob, parse_job
-from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown
+from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown, bare
 from workers.handlers import handle
-from workers.loop import subject_of
-from workers.ports import Claimed, Ports, Subject
+from workers.lane import subject_of
+from workers.ports import Claimed, Heartbeat, Ports, Subject
 
 GARAGE = "11111111-0000-4000-8000-000000000001"
 RITA = "22222222-0000-4000-8000-000000000002"
@@ -185,6 +185,60 @@ def test_an_unknown_mail_keeps_what_was_said(
     assert queue.finish("send", held.msg_id, mail, outcome) == "unknown"
     row = fetch(database, "select subject, last_error from public.communications where id = %s", mail.id)
     assert row == {"subject": "Factuur", "last_error": "sendgrid_TimeoutError"}
+
+
+@pytest.mark.req("D8", "D9")
+def test_what_a_row_cannot_hold_is_recorded_without_it(
+    database: Database, queue: PostgresQueue, issue: Callable[[], str], claim: Claim
+) -> None:
+    issue()
+    claimed, subject = claim("render")
+    queue.finish("render", claimed.msg_id, subject, RENDERED)
+    held, mail = claim("send")
+    known = {"provider": "sendgrid", "provider_message_id": "sg-1\0", "body_text": "Dag\0"}
+    for odd in (Done(known), GiveUp("sendgrid_http_400 \0")):
+        with pytest.raises(RecordRefused):
+            queue.finish("send", held.msg_id, mail, odd)
+    assert queue.finish("send", held.msg_id, mail, bare(Done(known))) == "sent"
+    row = fetch(database, "select provider_message_id from public.communications where id = %s", mail.id)
+    assert row == {"provider_message_id": "sg-1?"}
+
+
+def test_a_job_that_cannot_be_read_is_set_aside_once(
+    queue: PostgresQueue, issue: Callable[[], str], claim: Claim
+) -> None:
+    issue()
+    claimed, _ = claim("render")
+    before = {found.queue: found.set_aside for found in queue.metrics()}
+    assert queue.set_aside("render", claimed.msg_id, "unreadable_job") is True
+    assert queue.set_aside("render", claimed.msg_id, "unreadable_job") is False
+    after = {found.queue: found.set_aside for found in queue.metrics()}
+    assert after == before | {"render": before["render"] + 1}
+    assert queue.claim("render", 60) is None
+
+
+def test_a_process_says_that_it_runs_and_that_it_left(database: Database, queue: PostgresQueue) -> None:
+    heartbeat = Heartbeat(uuid4(), "host-a", 1, "0.1.0", {"send": 4})
+    queue.beat(heartbeat, 12.5)
+    queue.beat(heartbeat, 27.5)
+    row = fetch(database, "select host, pid, lanes from private.worker_status()")
+    assert row == {"host": "host-a", "pid": 1, "lanes": {"send": 4}}
+    queue.leave(heartbeat)
+    assert fetch(database, "select count(*) as n from private.worker_status()") == {"n": 0}
+
+
+def test_as_many_calls_go_on_at_once_as_there_are_lanes(database: Database) -> None:
+    """And two more: the heartbeat, and whoever looks at the metrics."""
+    queue = PostgresQueue(database.conninfo("worker"), lanes=1)
+    queue.open()
+    held = [queue._pool.getconn(timeout=10) for _ in range(3)]
+    try:
+        with pytest.raises(psycopg.OperationalError):
+            queue._pool.getconn(timeout=0.1)
+    finally:
+        for connection in held:
+            queue._pool.putconn(connection)
+        queue.close()
 
 
 def test_housekeeping_tells_what_it_removed(queue: PostgresQueue) -> None:

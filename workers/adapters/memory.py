@@ -14,7 +14,17 @@ from workers.core.errors import ProviderRefused
 from workers.core.jobs import QueueName, Recipient, Sender
 from workers.core.messages import Mail, Push
 from workers.core.outcomes import Done, GiveUp, Outcome, RetryLater, Unknown
-from workers.ports import Claimed, MailFile, PushReceipt, RenderedPdf, Subject, TextMessage
+from workers.ports import (
+    Claimed,
+    Heartbeat,
+    MailFile,
+    Measured,
+    PushReceipt,
+    QueueMetrics,
+    RenderedPdf,
+    Subject,
+    TextMessage,
+)
 
 _STATUS = {Done: "done", RetryLater: "queued", GiveUp: "failed", Unknown: "unknown"}
 
@@ -28,6 +38,9 @@ class MemoryQueue:
     claim_failures: deque[Exception] = field(default_factory=deque)
     finish_failures: deque[Exception] = field(default_factory=deque)
     housekept: int = 0
+    aside: list[tuple[str, int, str]] = field(default_factory=list)
+    beating: dict[UUID, Heartbeat] = field(default_factory=dict)
+    beats: int = 0
 
     def put(self, queue: QueueName, payload: dict[str, Any]) -> None:
         """Add a message."""
@@ -45,6 +58,26 @@ class MemoryQueue:
             raise self.finish_failures.popleft()
         self.finished.append((queue, subject, outcome))
         return _STATUS[type(outcome)]
+
+    def set_aside(self, queue: QueueName, msg_id: int, reason: str) -> bool:
+        """Keep what was set aside."""
+        self.aside.append((queue, msg_id, reason))
+        return True
+
+    def beat(self, heartbeat: Heartbeat, seconds_running: float) -> None:
+        """Keep who beats."""
+        self.beating[heartbeat.id] = heartbeat
+        self.beats += 1
+
+    def leave(self, heartbeat: Heartbeat) -> None:
+        """Forget who beat."""
+        self.beating.pop(heartbeat.id, None)
+
+    def metrics(self) -> Sequence[QueueMetrics]:
+        """The lengths of the lists."""
+        return [
+            QueueMetrics(name, len(held), len(held), 0.0, None, 0, 0) for name, held in self.waiting.items()
+        ]
 
     def housekeep(self) -> Mapping[str, Any]:
         """Count the call."""
@@ -197,3 +230,31 @@ class MemoryDoorbell:
     def stop(self) -> None:
         """Forget it again."""
         self.ring = lambda queue: None
+
+
+@dataclass
+class MemoryMeter:
+    """Keeps what it is told."""
+
+    jobs: list[Measured] = field(default_factory=list)
+    busy: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    most_busy: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    losses: list[str] = field(default_factory=list)
+    joins: list[str] = field(default_factory=list)
+
+    def lane(self, queue: QueueName, is_busy: bool) -> None:
+        """Count busy lanes, and the most there were."""
+        self.busy[queue] += 1 if is_busy else -1
+        self.most_busy[queue] = max(self.most_busy[queue], self.busy[queue])
+
+    def job(self, measured: Measured) -> None:
+        """Keep it."""
+        self.jobs.append(measured)
+
+    def lost(self, part: str) -> None:
+        """Keep it."""
+        self.losses.append(part)
+
+    def joined(self, part: str) -> None:
+        """Keep it."""
+        self.joins.append(part)

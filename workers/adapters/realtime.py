@@ -18,6 +18,7 @@ from realtime.types import PostgresChangesPayload, RealtimePostgresChangesListen
 
 from workers.core.logs import event
 from workers.core.retry import backoff
+from workers.ports import Meter, Silence
 
 log = logging.getLogger("workers.doorbell")
 
@@ -28,9 +29,10 @@ LONGEST_SESSION = 600.0
 
 
 class RealtimeDoorbell:
-    """Listens on a thread of its own until stopped."""
+    """Listens on a thread of its own until stopped; `meter` hears of the line."""
 
-    def __init__(self, supabase_url: str, service_role_key: str) -> None:
+    def __init__(self, supabase_url: str, service_role_key: str, meter: Meter | None = None) -> None:
+        self._meter = meter or Silence()
         self._url = f"{supabase_url}/realtime/v1"
         self._key = service_role_key
         self._loop = asyncio.new_event_loop()
@@ -43,7 +45,9 @@ class RealtimeDoorbell:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and wait for the thread to end."""
+        """Stop listening and wait for the thread to end; once more does nothing."""
+        if self._loop.is_closed():
+            return
         if self._thread is None:
             self._loop.close()
             return
@@ -62,6 +66,7 @@ class RealtimeDoorbell:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - without a doorbell the loop still polls
                 failures += 1
+                self._meter.lost("realtime")
                 log.warning(event("doorbell.failed", error=type(error).__name__, failures=failures))
             await self._unless_stopped(asyncio.sleep(min(backoff(failures or 1), LONGEST_PAUSE)))
 
@@ -90,21 +95,22 @@ class RealtimeDoorbell:
             )
             # Changes flow from this message on, a moment after the subscription itself.
             channel.on_system(lambda payload: ring(None))
-            await channel.subscribe(lambda state, error: _on_state(state, ring, dropped))
+            await channel.subscribe(lambda state, error: self._on_state(state, ring, dropped))
             with suppress(TimeoutError):
                 await asyncio.wait_for(dropped.wait(), LONGEST_SESSION)
         finally:
             await client.remove_all_channels()
 
-
-def _on_state(state: RealtimeSubscribeStates, ring: Ring, dropped: asyncio.Event) -> None:
-    if dropped.is_set():
-        return
-    log.info(event("doorbell.state", state=state.value))
-    if state == RealtimeSubscribeStates.SUBSCRIBED:
-        ring(None)
-    else:
-        dropped.set()
+    def _on_state(self, state: RealtimeSubscribeStates, ring: Ring, dropped: asyncio.Event) -> None:
+        if dropped.is_set():
+            return
+        log.info(event("doorbell.state", state=state.value))
+        if state == RealtimeSubscribeStates.SUBSCRIBED:
+            self._meter.joined("realtime")
+            ring(None)
+        else:
+            self._meter.lost("realtime")
+            dropped.set()
 
 
 def _queue_of(change: PostgresChangesPayload) -> str | None:

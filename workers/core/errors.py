@@ -2,6 +2,7 @@
 
     WorkerError
     ├── HostRefused             an address outside the register, or plain http
+    ├── PortTaken               the health endpoint cannot listen where it was told to
     ├── RenderFailed            the document could not be made this time
     ├── ProviderError
     │   ├── ProviderUnavailable never reached, or said 429 or 503: nothing happened
@@ -11,6 +12,7 @@
     │                           nothing (500, 502, 504, unreadable): perhaps it happened
     └── QueueError
         ├── QueueUnavailable    the database is away or refused the call
+        ├── RecordRefused       the database will not take this record, however often it is told
         └── JobSuperseded       another worker owns this job now
 
 Storage is the exception: its calls can be repeated, so whatever is not a refusal is ProviderUnavailable.
@@ -32,6 +34,10 @@ class WorkerError(Exception):
 
 class HostRefused(WorkerError):
     """An outgoing address that is not in the register, or not https."""
+
+
+class PortTaken(WorkerError):
+    """Another program listens there, or the address is none of this machine's."""
 
 
 class RenderFailed(WorkerError):
@@ -68,6 +74,10 @@ class QueueError(WorkerError):
 
 class QueueUnavailable(QueueError):
     """The database is away or refused the call; try again later."""
+
+
+class RecordRefused(QueueError):
+    """What was to be recorded breaks a rule of the database: the same record will be refused again."""
 
 
 class JobSuperseded(QueueError):

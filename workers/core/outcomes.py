@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,3 +42,20 @@ class Unknown:
 
 
 Outcome = Done | RetryLater | GiveUp | Unknown
+
+_IDS = ("provider", "provider_message_id", "ticket_id")
+_ODD = re.compile(r"[^ -~]")
+
+
+def bare(outcome: Outcome) -> Outcome:
+    """The same outcome in plain ASCII, with nothing but the provider's ids: what any row can hold."""
+    if isinstance(outcome, RetryLater):
+        return RetryLater(_ascii(outcome.reason), outcome.delay)
+    known = {name: _ascii(str(outcome.result[name])) for name in _IDS if outcome.result.get(name)}
+    if isinstance(outcome, Done):
+        return Done(known)
+    return type(outcome)(_ascii(outcome.reason), known)
+
+
+def _ascii(text: str) -> str:
+    return _ODD.sub("?", text)[:200]

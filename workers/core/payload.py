@@ -1,8 +1,13 @@
-"""What every payload from the database shares."""
+"""What every payload is made of: closed, frozen models, and the languages they speak."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+Locale = Literal["nl", "fr", "en"]
+LOCALES: tuple[Locale, ...] = ("nl", "fr", "en")
 
 
 class Payload(BaseModel):
