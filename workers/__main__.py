@@ -102,7 +102,7 @@ def build_providers(settings: WorkerSettings) -> ProviderFactory:
     from workers.core.accounts import SendGridAccount
     from workers.core.hosts import MailHosts
 
-    hosts = MailHosts(allows_loopback=settings.environment == "devstack")
+    hosts = MailHosts(is_local=settings.environment == "devstack")
 
     def mailer(account: MailAccount) -> Mailer:
         if isinstance(account, SendGridAccount):

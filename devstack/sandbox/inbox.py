@@ -18,6 +18,10 @@ _POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+KINDS = {"email": "E-mail", "sms": "SMS", "whatsapp": "WhatsApp", "push": "Push"}
+PER_COLUMN = 10
+PER_PAGE = 100
+_OF_SOME = ("headers", "provider", "content_sid", "variables", "html", "text", "title", "body")
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -27,8 +31,26 @@ _HEADERS = {
 
 
 async def index(request: Request, sandbox: Sandbox) -> Response:
-    """GET /inbox: the list, newest first."""
-    return _page("list.html", deliveries=[_with_summary(delivery) for delivery in sandbox.store.all()])
+    """GET /inbox: the newest of every kind side by side; with `?kind=sms` all of one, a page at a time."""
+    counts = sandbox.store.counts()
+    kinds = [{"name": name, "title": title, "count": counts.get(name, 0)} for name, title in KINDS.items()]
+    chosen = next((kind for kind in kinds if kind["name"] == request.query_params.get("kind")), None)
+    page = _number(request.query_params.get("page", ""))
+    shown = [chosen["name"]] if chosen else list(KINDS)
+    limit, offset = (PER_PAGE, (page - 1) * PER_PAGE) if chosen else (PER_COLUMN, 0)
+    columns = {
+        str(name): [_with_summary(one) for one in sandbox.store.newest(str(name), limit, offset)]
+        for name in shown
+    }
+    return _page(
+        "list.html",
+        kinds=kinds,
+        chosen=chosen,
+        total=sum(counts.values()),
+        columns=columns,
+        page=page,
+        has_older=bool(chosen and counts.get(str(chosen["name"]), 0) > offset + limit),
+    )
 
 
 async def show(request: Request, sandbox: Sandbox) -> Response:
@@ -36,7 +58,7 @@ async def show(request: Request, sandbox: Sandbox) -> Response:
     delivery = sandbox.store.get(request.path_params["id"])
     if delivery is None:
         return PlainTextResponse("No such message", status_code=404, headers=_HEADERS)
-    return _page("message.html", delivery=_with_summary(delivery))
+    return _page("message.html", delivery=_with_summary(delivery), kind_title=KINDS[delivery["kind"]])
 
 
 async def attachment(request: Request, sandbox: Sandbox) -> Response:
@@ -63,11 +85,22 @@ def _page(template: str, **values: Any) -> Response:
     return HTMLResponse(_PAGES.get_template(template).render(**values), headers=_HEADERS)
 
 
+def _number(text: str) -> int:
+    return min(max(int(text), 1), 10**6) if text.isascii() and text.isdigit() and len(text) < 8 else 1
+
+
 def _with_summary(delivery: Delivery) -> Delivery:
     sender = _person(delivery["from"]) if delivery["from"] else "—"
     people = ", ".join(_person(one) for one in delivery["to"])
-    subject = delivery.get("subject") or delivery.get("title") or "(no subject)"
-    return {**delivery, "sender": sender, "recipients": people, "title_line": subject}
+    summary = {"sender": sender, "recipients": people, "title_line": _title(delivery)}
+    return {**dict.fromkeys(_OF_SOME), **delivery, **summary}
+
+
+def _title(delivery: Delivery) -> str:
+    if delivery["kind"] in ("sms", "whatsapp"):
+        text = " ".join((delivery.get("text") or f"Template {delivery.get('content_sid')}").split())
+        return text if len(text) <= 60 else f"{text[:59]}…"
+    return delivery.get("subject") or delivery.get("title") or "(no subject)"
 
 
 def _person(person: Any) -> str:

@@ -74,7 +74,7 @@ def _protocol(sandbox: Sandbox, starttls: ssl.SSLContext | None) -> SMTP:
 
 def _sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
     is_right = isinstance(data, LoginPassword) and data.login and not data.password.startswith(b"wrong")
-    return AuthResult(success=bool(is_right))
+    return AuthResult(success=bool(is_right), handled=False)
 
 
 class _Handler:
@@ -135,7 +135,7 @@ def _dropped(server: SMTP) -> str:
 
 def _content(message: EmailMessage, envelope: Envelope) -> dict[str, Any]:
     parts = {kind: message.get_body([kind]) for kind in ("plain", "html")}
-    texts = {kind: part.get_content() if part else None for kind, part in parts.items()}
+    texts = {kind: _text(part) for kind, part in parts.items()}
     sender = _people(message, "From")
     known = {person["email"]: person for person in _people(message, "To")}
     return {
@@ -147,6 +147,10 @@ def _content(message: EmailMessage, envelope: Envelope) -> dict[str, Any]:
         "headers": {name: str(value) for name, value in message.items()},
         "provider": "smtp",
     }
+
+
+def _text(part: Any) -> str | None:
+    return None if part is None else str(part.get_content()).replace("\r\n", "\n")
 
 
 def _people(message: EmailMessage, header: str) -> list[dict[str, str]]:

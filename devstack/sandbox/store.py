@@ -19,6 +19,7 @@ create table if not exists attachments (
     filename text not null, type text not null, bytes blob not null, sha256 text not null,
     primary key (delivery_id, position)
 );
+create index if not exists deliveries_kind_idx on deliveries (kind);
 """
 
 Delivery = dict[str, Any]
@@ -34,7 +35,7 @@ class Attachment:
 
 
 class Store:
-    """Deliveries: dicts with `id`, `kind` (email or push), `created_at` (ISO, UTC) and what was sent."""
+    """Deliveries: dicts with `id`, `kind` (email, sms, whatsapp, push), `created_at` (ISO, UTC) and more."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,17 @@ class Store:
         with self._lock:
             found = self._db.execute("select * from deliveries order by rowid desc").fetchall()
             return [self._delivery(row) for row in found]
+
+    def newest(self, kind: str, limit: int, offset: int = 0) -> list[Delivery]:
+        """Some of one kind, newest first."""
+        sql = "select * from deliveries where kind = ? order by rowid desc limit ? offset ?"
+        with self._lock:
+            return [self._delivery(row) for row in self._db.execute(sql, (kind, limit, offset)).fetchall()]
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind; those of which there are none are left out."""
+        with self._lock:
+            return dict(self._db.execute("select kind, count(*) from deliveries group by kind").fetchall())
 
     def get(self, delivery_id: str) -> Delivery | None:
         """One delivery."""

@@ -4,7 +4,9 @@ import contextlib
 import os
 import re
 import signal
+import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -41,6 +43,26 @@ def bare(scratch: Path) -> Iterator[Stack]:
     """The platform alone."""
     with running(Settings(data_dir=scratch / "bare stack", port=free_port()), is_bare=True) as stack:
         yield stack
+
+
+@pytest.mark.req("S1")
+@pytest.mark.parametrize("kind", ["TLS", "STARTTLS"])
+def test_its_mail_server_is_known_by_its_own_authority_alone(bare: Stack, kind: str) -> None:
+    environment = bare.environment()
+    port = int(environment[f"SMTP_{kind}_PORT"])
+    trusting = ssl.create_default_context(cafile=environment["AUTEXOR_SMTP_CA_FILE"])
+
+    def greet(context: ssl.SSLContext) -> int:
+        if kind == "TLS":
+            with smtplib.SMTP_SSL("localhost", port, context=context) as client:
+                return client.ehlo()[0]
+        with smtplib.SMTP("localhost", port) as client:
+            client.starttls(context=context)
+            return client.ehlo()[0]
+
+    assert greet(trusting) == 250
+    with pytest.raises(ssl.SSLCertVerificationError):
+        greet(ssl.create_default_context())
 
 
 def pids(stack: Stack) -> dict[str, int]:

@@ -187,3 +187,45 @@ def test_what_is_no_expo_token_is_refused_unsent(expo_provider: "Provider") -> N
     with pytest.raises(ProviderRefused):
         push(expo_provider.url, "nonsense")
     assert not expo_provider.requests
+
+
+@pytest.mark.req("P14")
+def test_no_more_than_six_hundred_go_out_in_any_second() -> None:
+    now, passed = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    pace = expo.Pace(600, lambda: now[0], sleep)
+    for _ in range(40):
+        pace.wait(100)
+        passed.append(now[0])
+    assert passed[0] == 0
+    for start in passed:
+        assert 100 * sum(start <= moment < start + 0.999 for moment in passed) <= 600
+    now[0] += 60
+    pace.wait(100)
+    pace.wait(100)
+    assert now[0] == pytest.approx(passed[-1] + 60 + 1 / 6)
+
+
+@pytest.mark.req("P14")
+def test_a_receipt_says_what_became_of_a_ticket_and_never_whose(expo_provider: "Provider") -> None:
+    told = {
+        "one": {"status": "ok"},
+        "two": {"status": "error", "message": TOKEN, "details": {"error": "DeviceNotRegistered"}},
+        "three": {"status": "error", "message": TOKEN, "details": {"error": TOKEN}},
+        "four": {"status": "error", "message": TOKEN},
+    }
+    expo_provider.answer.body = json.dumps({"data": told}).encode()
+    with closing(ExpoPusher(expo_provider.url)) as pusher:
+        receipts = pusher.receipts(["one", "two", "three", "four", "five"])
+    assert {name: receipt.error for name, receipt in receipts.items()} == {
+        "one": None,
+        "two": "DeviceNotRegistered",
+        "three": "expo_receipt_error",
+        "four": "expo_receipt_error",
+    }
+    ((path, _, body),) = expo_provider.requests
+    assert path == "/sandbox/expo/--/api/v2/push/getReceipts"
+    assert json.loads(body) == {"ids": ["one", "two", "three", "four", "five"]}

@@ -142,10 +142,10 @@ def test_public_addresses_are_called() -> None:
 
 @pytest.mark.req("S1")
 def test_the_local_stack_may_call_its_own_mail_server_and_no_other_machine() -> None:
-    local = MailHosts(allows_loopback=True)
+    local = MailHosts(is_local=True)
     local.check("127.0.0.1", 40123)
     assert local.may_connect("127.0.0.1") and local.may_connect("::1")
-    assert not local.may_connect("192.168.1.1")
-    for host in ("192.168.1.1", "127.0.0.2", "10.0.0.1"):
+    assert not local.may_connect("192.168.1.1") and not local.may_connect("8.8.8.8")
+    for host in ("192.168.1.1", "127.0.0.2", "10.0.0.1", "smtp.example.com"):
         with pytest.raises(HostRefused):
             local.check(host, 587)

@@ -18,6 +18,7 @@ from workers.ports import MailFile
 
 # What may stand in an envelope: stricter than RFC 5321, whose quoted forms nobody uses.
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x20\x7f]{1,64}@[^\s@<>()\[\]\\,;:\"\x00-\x20\x7f]{1,253}")
+_LONGEST_TEXT = 400
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -79,7 +80,8 @@ def _person(name: str, address: str) -> Address:
 
 def _line(text: str) -> str:
     """One line without control characters; "=?" would open an encoded word, which may hold line breaks."""
-    return " ".join(_CONTROL.sub(" ", text).split()).replace("=?", "= ?")
+    # One long word cannot be folded, and a line ends after 998 characters (RFC 5322, 2.1.1).
+    return " ".join(_CONTROL.sub(" ", text).split()).replace("=?", "= ?")[:_LONGEST_TEXT]
 
 
 def _url(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from base64 import b64encode
 from http.client import HTTPException
 from typing import Any
@@ -22,6 +23,8 @@ from workers.core.retry import NOTHING_HAPPENED, retry_after_seconds
 from workers.ports import MailFile
 
 _TIMEOUT_SECONDS = 20
+# Below WARNING the library prints the key and the whole mail, whatever level the process logs at.
+logging.getLogger("python_http_client").setLevel(logging.WARNING)
 
 
 class _NoRedirects(HTTPRedirectHandler):

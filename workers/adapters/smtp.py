@@ -102,7 +102,10 @@ class SmtpMailer:
         if self._account.security == "starttls":
             if not client.has_extn("starttls"):
                 raise ProviderRefused("smtp_starttls_not_offered")
-            _expect(client.starttls(context=self._tls), "starttls")
+            try:
+                client.starttls(context=self._tls)
+            except smtplib.SMTPResponseException as error:
+                raise _replied("starttls", error.smtp_code, error.smtp_error) from error
             client.ehlo_or_helo_if_needed()
         if not client.has_extn("auth"):
             raise ProviderRefused("smtp_auth_not_offered")

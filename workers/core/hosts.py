@@ -54,13 +54,16 @@ class MailHosts:
     """Which mail servers may be called: a garage names its own, so it must not lead into our network.
 
     The name is checked here, and every address it resolves to again by `may_connect`, before connecting.
+    `is_local` is the local stack, which calls this machine and no other: its garages' mail stays here.
     """
 
-    allows_loopback: bool = False
+    is_local: bool = False
 
     def check(self, host: str, port: int) -> None:
         """Raises HostRefused for what is no public name, or no port that mail is submitted to."""
-        if self.allows_loopback and host in LOOPBACK_HOSTS:
+        if self.is_local:
+            if host not in LOOPBACK_HOSTS:
+                raise HostRefused("smtp_host_not_local")
             return
         if port not in MAIL_PORTS:
             raise HostRefused("smtp_port_not_allowed")
@@ -69,8 +72,8 @@ class MailHosts:
 
     def may_connect(self, address: str) -> bool:
         """Whether an address that the name resolved to may be connected to."""
-        if self.allows_loopback and ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            return True
+        if self.is_local:
+            return ipaddress.ip_address(address.partition("%")[0]).is_loopback
         return is_public_address(address)
 
 

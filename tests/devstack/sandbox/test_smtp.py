@@ -49,7 +49,7 @@ def mailer(config: GatewayConfig, ca_file: str, client: httpx.Client) -> MakeMai
                 **changes,
             }
         )
-        return SmtpMailer(account, MailHosts(allows_loopback=True), ca_file if is_trusted else None)
+        return SmtpMailer(account, MailHosts(is_local=True), ca_file if is_trusted else None)
 
     return make
 
