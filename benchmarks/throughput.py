@@ -20,7 +20,8 @@ BATCH = 1000
 PACE_SECONDS = 0.1
 _ONE = """
 insert into public.communications (garage_id, customer_id, invoice_id, template, locale, recipient)
-select i.garage_id, i.customer_id, i.id, 'invoice_issued', 'nl', 'paced-' || gen_random_uuid() || '@example.test'
+select i.garage_id, i.customer_id, i.id, 'invoice_issued', 'nl',
+       'paced-' || gen_random_uuid() || '@example.test'
   from public.invoices i where issued_at is not null order by invoice_number limit 1
 returning id::text
 """
