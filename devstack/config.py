@@ -27,7 +27,8 @@ class GatewayConfig:
     `db_url` is a conninfo of the superuser (`supabase_admin`), `api_url` the public address without
     a trailing slash, `data_dir` the stack's directory (each part keeps its files in its own
     sub-directory). `access_token_hook` is `schema.function`, or None. Auth takes its other settings from
-    `config_file`; without one they are those of a new project.
+    `config_file`; without one they are those of a new project. The sandboxed mail server listens on the two
+    `smtp_` ports; 0 is nowhere.
     """
 
     db_url: str
@@ -38,6 +39,8 @@ class GatewayConfig:
     edge_url: str = ""
     access_token_hook: str | None = None
     config_file: Path | None = None
+    smtp_tls_port: int = 0
+    smtp_starttls_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Paths:
     def state(self) -> Path:
         """Ports and process ids of the last start."""
         return self.data_dir / "state.json"
+
+    @property
+    def tls(self) -> Path:
+        """The stack's own certificates."""
+        return self.data_dir / "tls"
 
     @property
     def lock(self) -> Path:

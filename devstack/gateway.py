@@ -135,6 +135,8 @@ def config_from_state(settings: Settings) -> GatewayConfig:
         edge_url="" if state.is_bare else f"http://{HOST}:{state.ports['edge']}",
         access_token_hook=None if state.is_bare else access_token_hook(),
         config_file=None if state.is_bare else CONFIG_FILE,
+        smtp_tls_port=state.ports.get("smtp_tls", 0),
+        smtp_starttls_port=state.ports.get("smtp_starttls", 0),
     )
 
 

@@ -8,12 +8,13 @@ import base64
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
 
 JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"
@@ -30,7 +31,8 @@ Claims = dict[str, Any]
 class Keys:
     """Everything needed to issue and to check tokens.
 
-    `portal_keys` are private ES256 JWKs, each with a `kid`; the first one signs.
+    `portal_keys` are private ES256 JWKs, each with a `kid`; the first one signs. With `webhook_key` the
+    sandboxed SendGrid signs its events.
     """
 
     jwt_secret: str
@@ -39,11 +41,25 @@ class Keys:
     portal_keys: tuple[Jwk, ...]
     publishable_key: str = PUBLISHABLE_KEY
     secret_key: str = SECRET_KEY
+    webhook_key: Jwk = field(default_factory=lambda: _signing_key())
 
     @property
     def portal_jwks(self) -> dict[str, list[Jwk]]:
         """The public halves of the portal's keys, as a JWK set."""
         return {"keys": [public_jwk(key) for key in self.portal_keys]}
+
+    @property
+    def webhook_public_key(self) -> str:
+        """SendGrid's verification key, as its settings page shows it: SubjectPublicKeyInfo in base64."""
+        public = self.webhook_private_key.public_key()
+        return base64.b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+    @property
+    def webhook_private_key(self) -> ec.EllipticCurvePrivateKey:
+        """The key that signs SendGrid's events."""
+        key = ECAlgorithm.from_jwk(self.webhook_key)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return key
 
     @property
     def postgrest_jwks(self) -> str:
@@ -87,19 +103,24 @@ def generate(jwt_secret: str = JWT_SECRET) -> Keys:
         jwt_secret=jwt_secret,
         anon_key=_api_key("anon", jwt_secret, now),
         service_role_key=_api_key("service_role", jwt_secret, now),
-        portal_keys=(_portal_key(),),
+        portal_keys=(_signing_key(),),
     )
 
 
 def load_or_create(path: Path) -> Keys:
     """The keys kept in `path`, made there on first use; readable by its owner only."""
     if not path.exists():
-        keys = generate()
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({**keys.__dict__, "portal_keys": list(keys.portal_keys)}, indent=2))
-        return keys
+        return _kept(path, generate())
     stored = json.loads(path.read_text())
-    return Keys(**{**stored, "portal_keys": tuple(stored["portal_keys"])})
+    keys = Keys(**{**stored, "portal_keys": tuple(stored["portal_keys"])})
+    # A stack of before it had the newest key gets one.
+    return keys if stored.keys() >= asdict(keys).keys() else _kept(path, keys)
+
+
+def _kept(path: Path, keys: Keys) -> Keys:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(keys), indent=2))
+    return keys
 
 
 def _api_key(role: str, secret: str, now: int) -> str:
@@ -107,7 +128,7 @@ def _api_key(role: str, secret: str, now: int) -> str:
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def _portal_key() -> Jwk:
+def _signing_key() -> Jwk:
     key: Jwk = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
     return {**key, "kid": _thumbprint(key), "alg": "ES256", "use": "sig"}
 

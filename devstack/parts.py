@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from devstack import postgrest
 from devstack.binaries import find_postgrest
+from devstack.certificates import Certificates
 from devstack.config import HOST, Settings, State, conninfo
 from devstack.keys import PORTAL_PEPPER, Keys
 
@@ -27,12 +28,12 @@ class Part:
 
 def parts(settings: Settings, state: State, keys: Keys, *, has_worker: bool) -> list[Part]:
     """The parts of a stack, the gateway first."""
-    edge = [_edge(state, keys)] if not state.is_bare else []
-    worker = [_worker(state, keys)] if has_worker and not state.is_bare else []
+    edge = [_edge(settings, state, keys)] if not state.is_bare else []
+    worker = [_worker(settings, state, keys)] if has_worker and not state.is_bare else []
     return [_gateway(settings), _postgrest(state, keys), *edge, *worker]
 
 
-def product_environment(state: State, keys: Keys) -> dict[str, str]:
+def product_environment(settings: Settings, state: State, keys: Keys) -> dict[str, str]:
     """The settings of the worker and the edge against this stack."""
     api_url, db_port = f"http://{HOST}:{state.ports['gateway']}", state.ports["postgres"]
     return {
@@ -42,6 +43,9 @@ def product_environment(state: State, keys: Keys) -> dict[str, str]:
         "AUTEXOR_SERVICE_ROLE_KEY": keys.service_role_key,
         "AUTEXOR_SENDGRID_API_KEY": SENDGRID_KEY,
         "AUTEXOR_SENDGRID_URL": f"{api_url}/sandbox/sendgrid",
+        "AUTEXOR_SENDGRID_WEBHOOK_KEY": keys.webhook_public_key,
+        "AUTEXOR_TWILIO_URL": f"{api_url}/sandbox/twilio",
+        "AUTEXOR_SMTP_CA_FILE": str(Certificates(settings.paths.tls).authority),
         "AUTEXOR_EXPO_URL": f"{api_url}/sandbox/expo",
         "AUTEXOR_PORTAL_URL": f"{api_url}/portal",
         "AUTEXOR_EDGE_DATABASE_URL": conninfo(db_port, "edge"),
@@ -67,15 +71,16 @@ def _gateway(settings: Settings) -> Part:
     return Part("gateway", (sys.executable, "-m", "devstack.gateway"), _python(environment), health)
 
 
-def _edge(state: State, keys: Keys) -> Part:
+def _edge(settings: Settings, state: State, keys: Keys) -> Part:
     command = (sys.executable, "-m", "workers", "edge")
     health = f"http://{HOST}:{state.ports['edge']}/health"
-    return Part("edge", command, _python(product_environment(state, keys)), health)
+    return Part("edge", command, _python(product_environment(settings, state, keys)), health)
 
 
-def _worker(state: State, keys: Keys) -> Part:
+def _worker(settings: Settings, state: State, keys: Keys) -> Part:
     # Polling this rarely, a worker that is quick has been woken by the doorbell.
-    environment = {**product_environment(state, keys), "AUTEXOR_POLL_SECONDS": str(WORKER_POLL_SECONDS)}
+    product = product_environment(settings, state, keys)
+    environment = {**product, "AUTEXOR_POLL_SECONDS": str(WORKER_POLL_SECONDS)}
     return Part("worker", (sys.executable, "-m", "workers"), _python(environment))
 
 

@@ -21,7 +21,7 @@ from devstack.parts import product_environment
 
 UP_SECONDS = 120.0
 DOWN_SECONDS = 45.0
-OURS = ("keys.json", "state.json", "logs", "postgres", "storage", "inbox", "sandbox")
+OURS = ("keys.json", "state.json", "logs", "postgres", "storage", "inbox", "sandbox", "tls")
 
 # Kept, because Python complains about a process object that is dropped while its process runs.
 _outliving: list[subprocess.Popen[bytes]] = []
@@ -145,7 +145,9 @@ class Stack:
             "SECRET_KEY": secrets.secret_key,
             "JWT_SECRET": secrets.jwt_secret,
             "INBOX_URL": f"{self.api_url}/inbox",
-            **product_environment(state, secrets),
+            "SMTP_TLS_PORT": str(state.ports.get("smtp_tls", 0)),
+            "SMTP_STARTTLS_PORT": str(state.ports.get("smtp_starttls", 0)),
+            **product_environment(self.settings, state, secrets),
         }
 
     def _state(self) -> State:

@@ -22,7 +22,7 @@ from devstack.parts import Part, parts
 from devstack.postgres import Cluster
 from devstack.postgrest import answers
 
-PORTS = ("postgres", "postgrest", "postgrest_admin", "edge")
+PORTS = ("postgres", "postgrest", "postgrest_admin", "edge", "smtp_tls", "smtp_starttls")
 READY_SECONDS = 60.0
 WATCH_SECONDS = 0.2
 MOST_RESTARTS = 5

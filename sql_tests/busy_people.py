@@ -16,6 +16,21 @@ NEWCOMER = """
 insert into public.customers (garage_id, full_name, email) values (%s, 'Nele Nieuw', %s) returning id
 """
 
+# What became of it all: an event of every message, an address that bounced, an SMS of a stranger.
+OUTCOMES = """
+insert into public.delivery_events (garage_id, communication_id, provider, event, status, provider_id,
+    event_key, occurred_at)
+select garage_id, id, 'sendgrid', 'processed', 'sent', provider_message_id, 'sendgrid:' || id, now()
+  from public.communications where customer_id = %(customer)s and status = 'sent';
+insert into public.suppressions (garage_id, channel, address, reason)
+values (%(garage)s, 'email', %(address)s, 'bounce');
+insert into public.inbound_messages (garage_id, provider_account_id, channel, provider_id, sender_address,
+    body)
+select %(garage)s, id, 'sms', %(address)s, '+3249900000' || %(number)s::text,
+       'Nieuw nummer ' || %(number)s::text
+  from public.provider_accounts where garage_id = %(garage)s limit 1
+"""
+
 
 def keep_busy(database: Database, customer: Customer) -> None:
     """Invitations by the garage's owner, their mails sent; tokens as if they were still to be sent."""
@@ -38,3 +53,12 @@ def keep_busy(database: Database, customer: Customer) -> None:
     steps.work(database)
     steps.change(database, TOKEN, address)
     steps.change(database, PORTAL_TOKEN, newcomers)
+    names = {
+        "customer": customer.customer_id,
+        "garage": customer.garage_id,
+        "address": f"bounced-{customer.number}@example.test",
+        "number": customer.number,
+    }
+    with database.connect() as connection:
+        for statement in OUTCOMES.split(";"):
+            connection.execute(statement.encode(), names)

@@ -7,7 +7,17 @@ import pytest
 from devstack import database as databases
 from devstack.testing import Database
 from sql_tests import busy_people, steps
-from sql_tests.cast import CUSTOMERS, NOORD, OLGA, OTTO, OTTO_MEMBERSHIP, RITA_MEMBERSHIP, ZUID, Customer
+from sql_tests.cast import (
+    CUSTOMERS,
+    NOORD,
+    OLGA,
+    OTTO,
+    OTTO_MEMBERSHIP,
+    RITA_MEMBERSHIP,
+    ZUID,
+    Actor,
+    Customer,
+)
 
 SESSION = """
 insert into public.portal_sessions (id, garage_id, account_id, device_id, idle_expires_at, expires_at)
@@ -43,8 +53,22 @@ def make_busy(database: Database) -> None:
     """Put both garages to work."""
     for garage_id, membership_id in ((NOORD, RITA_MEMBERSHIP), (ZUID, OTTO_MEMBERSHIP)):
         steps.change(database, OVERRIDE, garage_id, membership_id)
+        _set_up_sending(database, OLGA if garage_id == NOORD else OTTO)
     for customer in CUSTOMERS:
         _keep_busy(database, customer)
+
+
+def _set_up_sending(database: Database, owner: Actor) -> None:
+    """An account for mails, and how much may be sent."""
+    with owner.acting(database) as connection:
+        connection.execute(
+            "select public.set_provider_account('email', 'sendgrid', 'SG.one.two-three', 'garage@example.be')"
+        )
+        connection.execute(
+            "insert into public.channel_settings (garage_id, channel)"
+            " values (private.garage_id_for('providers.write'), 'email')"
+        )
+        connection.commit()
 
 
 def _keep_busy(database: Database, customer: Customer) -> None:
@@ -83,6 +107,9 @@ def _keep_busy(database: Database, customer: Customer) -> None:
             "insert into public.work_order_photos (garage_id, work_order_id, content_type)"
             " values (%s, %s, 'image/jpeg')",
             (customer.garage_id, steps.work_order(connection, customer)),
+        )
+        connection.execute(
+            "select public.save_message_template('work_ready', 'email', 'nl', 'Klaar', 'Klaar', '<p>Ja</p>')"
         )
         connection.execute(
             "insert into public.messages (garage_id, conversation_id, body) values (%s, %s, 'Ja')",

@@ -12,6 +12,7 @@ GLOBAL_TABLES = (
     "private.modules",  # which modules there are: the same for everybody
     "private.permissions",  # which permissions there are
     "private.role_permissions",  # what each role may do
+    "private.message_kinds",  # which kinds of message there are
     "private.rate_limits",  # counters under hashed keys
     "private.wakeups",  # the workers' doorbell: no data in it
     "private.poisoned_messages",  # which messages broke, by number; of whom the row says
@@ -30,8 +31,11 @@ NOT_KEYS = (
     "audit.access_entries.session_id",
     "public.invoices.issued_by",  # people of Supabase Auth, who may be gone when the paper still is there
     "public.messages.author_user_id",
+    "public.suppressions.lifted_by",
     "public.payments.recorded_by",
+    "public.suppressions.lifted_by",
     "public.work_order_photos.taken_by",
+    "public.provider_accounts.secret_id",  # a row of the platform's vault
 )
 GRANTS_TO_ANON = ("private.garage_id()", "private.pre_request()", "private.refuse(text,text,text,integer)")
 

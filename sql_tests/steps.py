@@ -26,6 +26,7 @@ RESULTS: dict[str, Row] = {
         "provider_message_id": "sg-1",
     },
     "push": {"ticket_id": "ticket-1", "provider": "expo"},
+    "check": {"verdict": "live", "problem": None},
 }
 
 
@@ -164,8 +165,9 @@ def finish(
     outcome: str = "done",
     reason: str | None = None,
     delay: int = 0,
+    result: Row | None = None,
 ) -> str:
-    """Record what became of a claimed job; the row's status."""
+    """Record what became of a claimed job; the row's status. `result` is added to what is usual."""
     job = claimed["job"]
     with database.connect("worker") as connection:
         return str(
@@ -179,14 +181,14 @@ def finish(
                 outcome,
                 reason,
                 delay,
-                Jsonb(RESULTS[queue] if outcome == "done" else {}),
+                Jsonb(RESULTS[queue] | (result or {}) if outcome == "done" else {}),
             )
         )
 
 
 def work(database: Database) -> None:
     """Do all the work there is, successfully."""
-    for queue in ("render", "send", "push"):
+    for queue in ("check", "render", "send", "push"):
         for claimed in claim(database, queue):
             finish(database, queue, claimed)
 

@@ -11,12 +11,18 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from workers.core.errors import PortTaken
 from workers.core.logs import TEXT_FORMAT, JsonLines, LogFormat
 from workers.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from workers.adapters.providers import ProviderFactory
+    from workers.core.accounts import MailAccount, TwilioAccount
+    from workers.ports import Mailer, Texter
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +63,6 @@ def run_loop(settings: WorkerSettings) -> None:
     from workers.adapters.postgres import PostgresQueue
     from workers.adapters.prometheus import PrometheusMeter
     from workers.adapters.realtime import RealtimeDoorbell
-    from workers.adapters.sendgrid import SendGridMailer
     from workers.adapters.storage import SupabaseFiles
     from workers.health import HealthServer
     from workers.loop import Loop
@@ -71,10 +76,10 @@ def run_loop(settings: WorkerSettings) -> None:
         files = SupabaseFiles(settings.supabase_url, service_key)
         pdf = ChildProcessPdf()
         pusher = ExpoPusher(settings.expo_url)
-        for adapter in (queue, pusher, files, pdf):
+        providers = build_providers(settings)
+        for adapter in (queue, pusher, providers, files, pdf):
             opened.callback(adapter.close)
-        mailer = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
-        ports = Ports(files, pdf, mailer, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
+        ports = Ports(files, pdf, providers, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
         meter = PrometheusMeter(queue.metrics, settings.lanes)
         doorbell = RealtimeDoorbell(settings.supabase_url, service_key, meter)
         opened.callback(doorbell.stop)
@@ -86,6 +91,31 @@ def run_loop(settings: WorkerSettings) -> None:
         stop_on_signal(loop.stop)
         queue.open()
         loop.run()
+
+
+def build_providers(settings: WorkerSettings) -> ProviderFactory:
+    """The mailers and texters of all accounts, and the platform's own mailer."""
+    from workers.adapters.providers import ProviderFactory
+    from workers.adapters.sendgrid import SendGridMailer
+    from workers.adapters.smtp import SmtpMailer
+    from workers.adapters.twilio import TwilioTexter
+    from workers.core.accounts import SendGridAccount
+    from workers.core.hosts import MailHosts
+
+    hosts = MailHosts(allows_loopback=settings.environment == "devstack")
+
+    def mailer(account: MailAccount) -> Mailer:
+        if isinstance(account, SendGridAccount):
+            return SendGridMailer(account.secret.get_secret_value(), settings.sendgrid_url)
+        return SmtpMailer(account, hosts, settings.smtp_ca_file or None)
+
+    def texter(account: TwilioAccount) -> Texter:
+        status_url = f"{settings.edge_url}/webhooks/twilio/{account.id}/status"
+        token = account.secret.get_secret_value()
+        return TwilioTexter(account.account_sid, token, settings.twilio_url, status_url)
+
+    platform = SendGridMailer(settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_url)
+    return ProviderFactory(platform, mailer, texter)
 
 
 def ignore_proxies() -> None:

@@ -23,7 +23,13 @@ from workers.ports import Claimed, Measured, Meter, Ports, Queue, Silence, Subje
 log = logging.getLogger("workers.loop")
 
 # How long a message stays invisible to other workers: longer than its slowest handling.
-VISIBILITY_SECONDS: dict[QueueName, int] = {"render": 180, "send": 120, "push": 90}
+VISIBILITY_SECONDS: dict[QueueName, int] = {
+    "render": 180,
+    "send": 120,
+    "push": 90,
+    "check": 60,
+    "receipts": 60,
+}
 LONGEST_OUTAGE_PAUSE = 10
 
 Handler = Callable[[Job, Ports], Outcome]

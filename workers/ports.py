@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from workers.core.accounts import MailAccount, TwilioAccount
 from workers.core.jobs import QueueName, Recipient, Sender
 from workers.core.messages import Mail, Push
 from workers.core.outcomes import Outcome
@@ -45,6 +46,27 @@ class MailFile:
     filename: str
     content: bytes
     media_type: str = "application/pdf"
+
+
+@dataclass(frozen=True)
+class TextMessage:
+    """An SMS or WhatsApp message: a `body`, or the provider's own approved template and its variables.
+
+    `to` is an E.164 number, for WhatsApp, too.
+    """
+
+    channel: Literal["sms", "whatsapp"]
+    to: str
+    body: str | None
+    content_sid: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PushReceipt:
+    """What a phone's own push service said of one ticket; `error` is its code, None when it was delivered."""
+
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -146,6 +168,28 @@ class Mailer(Protocol):
         ...
 
 
+class Texter(Protocol):
+    """A provider of SMS and WhatsApp; raises ProviderUnavailable, ProviderRefused or ProviderSilent."""
+
+    name: str
+
+    def send(self, message: TextMessage, sender: str, reference: UUID) -> str | None:
+        """Hand one message over; the provider's id of it. `reference` comes back in its webhooks."""
+        ...
+
+
+class Providers(Protocol):
+    """Who sends for a garage: its own account's provider. Raises ProviderRefused for a host not allowed."""
+
+    def mailer(self, account: MailAccount | None) -> Mailer:
+        """The mailer of an account; None is the platform's own."""
+        ...
+
+    def texter(self, account: TwilioAccount) -> Texter:
+        """The texter of an account."""
+        ...
+
+
 class Pusher(Protocol):
     """A push service; raises ProviderUnavailable, ProviderRefused, RecipientGone or ProviderSilent."""
 
@@ -153,6 +197,10 @@ class Pusher(Protocol):
 
     def push(self, token: str, push: Push, data: Mapping[str, str]) -> str | None:
         """Hand one notification over; the id of its ticket."""
+        ...
+
+    def receipts(self, ids: Sequence[str]) -> Mapping[str, PushReceipt]:
+        """What became of tickets, by id; one that is missing has no receipt yet, or none any more."""
         ...
 
 
@@ -224,7 +272,7 @@ class Ports:
 
     files: Files
     pdf: Pdf
-    mailer: Mailer
+    providers: Providers
     pusher: Pusher
     portal_url: str
     dms_url: str

@@ -25,6 +25,10 @@ class WorkerSettings(BaseSettings):
     sendgrid_api_key: SecretStr
     sendgrid_url: str = "https://api.sendgrid.com"
     expo_url: str = "https://exp.host"
+    twilio_url: str = "https://api.twilio.com"
+    # Where providers reach the edge with what became of messages; the project's own functions when not given.
+    edge_url: str = Field(default="", validate_default=True)
+    smtp_ca_file: str = ""
     poll_seconds: float = Field(default=5, ge=0.1, le=300)
     portal_url: str = "https://portal.autexor.be"
     dms_url: str = "https://app.autexor.be"
@@ -49,7 +53,7 @@ class WorkerSettings(BaseSettings):
             raise ValueError("no queue has a lane")
         return self
 
-    @field_validator("supabase_url", "sendgrid_url", "expo_url")
+    @field_validator("supabase_url", "sendgrid_url", "expo_url", "twilio_url")
     @classmethod
     def _registered(cls, value: str, info: ValidationInfo) -> str:
         supabase_url = value if info.field_name == "supabase_url" else info.data.get("supabase_url", "")
@@ -57,6 +61,18 @@ class WorkerSettings(BaseSettings):
             return register_for(info.data.get("environment", "production"), supabase_url).check(value)
         except HostRefused as refused:
             raise ValueError(refused.reason) from None
+
+    @field_validator("edge_url")
+    @classmethod
+    def _called_back(cls, value: str, info: ValidationInfo) -> str:
+        return cls._linkable(value, info) if value else f"{info.data.get('supabase_url', '')}/functions/v1"
+
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _local(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("environment") != "devstack":
+            raise ValueError("only the local stack trusts an authority of its own")
+        return value
 
     @field_validator("portal_url", "dms_url")
     @classmethod

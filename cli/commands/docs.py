@@ -13,6 +13,7 @@ from cli.reference.errors_page import errors_page
 from cli.reference.markdown import page
 from cli.reference.portal_page import portal_page
 from cli.reference.requirements_page import requirements_page
+from cli.reference.templates_page import templates_page
 
 _COMMAND_LIST = re.compile(r"\*\*Commands\*\*:\n\n(\*.*\n)+\n")
 
@@ -51,6 +52,7 @@ def _stale(root: Path, ctx: typer.Context) -> dict[str, str]:
         "docs/requirements.md": requirements_page(root),
         "docs/cli.md": _cli_page(ctx),
         "docs/portal-api.md": portal_page(root),
+        "docs/templates.md": templates_page(root),
     }
     return {name: text for name, text in pages.items() if _read(root / name) != text}
 

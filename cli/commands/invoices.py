@@ -108,6 +108,19 @@ def trace_command(number: Number, as_json: JsonFlag = False, quiet: QuietFlag = 
     )
 
 
+@app.command("remind")
+def remind_command(number: Number, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Remind the customer of an overdue invoice, by the channel they prefer; at most once in seven days."""
+    client = sign_in_from_environment()
+    found = client.table("invoices").select("id,invoice_number").eq("invoice_number", number).execute()
+    invoice_id = _only(found.data, number)["id"]
+    told = client.rpc("send_payment_reminder", {"invoice_id": invoice_id}).execute().data
+    columns = "id,channel,recipient,status"
+    rows = records(client.table("communications").select(columns).eq("id", told).execute().data)
+    row = {"invoice_number": number, **(rows[0] if rows else {"id": told})}
+    emit(row, as_json=as_json, quiet=quiet, columns=("invoice_number", "channel", "recipient", "status"))
+
+
 def trace(client: Client, number: str) -> list[Record]:
     """The timeline of one invoice: trace_invoice's rows, plus `when` (UTC), `who` and `what` for people.
 

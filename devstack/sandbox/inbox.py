@@ -8,7 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from devstack.sandbox.store import Delivery, Store
+from devstack.sandbox.store import Delivery
+from devstack.sandbox.world import Sandbox
 
 _FOLDER = Path(__file__).parent.parent / "inbox"
 _PAGES = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
@@ -25,22 +26,22 @@ _HEADERS = {
 }
 
 
-async def index(request: Request, store: Store) -> Response:
+async def index(request: Request, sandbox: Sandbox) -> Response:
     """GET /inbox: the list, newest first."""
-    return _page("list.html", deliveries=[_with_summary(delivery) for delivery in store.all()])
+    return _page("list.html", deliveries=[_with_summary(delivery) for delivery in sandbox.store.all()])
 
 
-async def show(request: Request, store: Store) -> Response:
+async def show(request: Request, sandbox: Sandbox) -> Response:
     """GET /inbox/{id}."""
-    delivery = store.get(request.path_params["id"])
+    delivery = sandbox.store.get(request.path_params["id"])
     if delivery is None:
         return PlainTextResponse("No such message", status_code=404, headers=_HEADERS)
     return _page("message.html", delivery=_with_summary(delivery))
 
 
-async def attachment(request: Request, store: Store) -> Response:
+async def attachment(request: Request, sandbox: Sandbox) -> Response:
     """GET /inbox/{id}/attachments/{position}: always a download, never shown."""
-    found = store.attachment(request.path_params["id"], request.path_params["position"])
+    found = sandbox.store.attachment(request.path_params["id"], request.path_params["position"])
     if found is None:
         return PlainTextResponse("No such attachment", status_code=404, headers=_HEADERS)
     disposition = f"attachment; filename*=UTF-8''{quote(found.filename, safe='')}"
@@ -48,12 +49,12 @@ async def attachment(request: Request, store: Store) -> Response:
     return Response(found.content, media_type="application/octet-stream", headers=headers)
 
 
-async def as_json(request: Request, store: Store) -> Response:
+async def as_json(request: Request, sandbox: Sandbox) -> Response:
     """GET /inbox.json: the same as a list of objects, attachments as size and sha256."""
-    return JSONResponse(store.all(), headers={"Cache-Control": "no-store"})
+    return JSONResponse(sandbox.store.all(), headers={"Cache-Control": "no-store"})
 
 
-async def style(request: Request, store: Store) -> Response:
+async def style(request: Request, sandbox: Sandbox) -> Response:
     """GET /inbox/style.css."""
     return Response((_FOLDER / "style.css").read_text(), media_type="text/css", headers=_HEADERS)
 

@@ -1,7 +1,8 @@
 """SendGrid's v3 mail send, checked as SendGrid checks it, delivered to the inbox page.
 
 Rules and messages: SendGrid's "Mail Send" reference and its page of v3 mail errors. A recipient
-`fail-500@…`, `fail-429@…` or `fail-400@…` makes the call fail with that status.
+`fail-500@…`, `fail-429@…` or `fail-400@…` makes the call fail with that status; one `silent@…` gets the
+mail, and its sender no answer.
 """
 
 import base64
@@ -15,7 +16,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from devstack.sandbox.store import Attachment, Store
+from devstack.sandbox import faults, sendgrid_events
+from devstack.sandbox.faults import Fault
+from devstack.sandbox.store import Attachment
+from devstack.sandbox.world import Sandbox
 
 MAX_BYTES = 30 * 1024 * 1024
 _KEY = re.compile(r"Bearer SG\.[\w-]{3,}\.[\w-]{3,}")
@@ -47,7 +51,7 @@ _FIELDS = frozenset(
 Problem = tuple[str, str]
 
 
-async def send(request: Request, store: Store) -> Response:
+async def send(request: Request, sandbox: Sandbox) -> Response:
     """POST /v3/mail/send: 202 without a body, or SendGrid's list of errors."""
     if not _KEY.fullmatch(request.headers.get("authorization", "")):
         return _refusal(401, [("The provided authorization grant is invalid, expired, or revoked", "")])
@@ -64,13 +68,18 @@ async def send(request: Request, store: Store) -> Response:
         return _refusal(400, [("Bad Request", "")])
     if problems := list(_problems(mail)):
         return _refusal(400, problems)
-    if failure := _wanted_failure(mail):
-        return failure
-    message_id = uuid.uuid4().hex[:22]
-    store.add(
-        message_id, "email", _content(mail), [_attachment(file) for file in mail.get("attachments", [])]
-    )
-    return Response(status_code=202, headers={"X-Message-Id": message_id})
+
+    async def accept() -> Response:
+        message_id = uuid.uuid4().hex[:22]
+        files = [_attachment(file) for file in mail.get("attachments", [])]
+        sandbox.store.add(message_id, "email", _content(mail), files)
+        sendgrid_events.tell(
+            sandbox, request.headers["authorization"].removeprefix("Bearer "), message_id, mail
+        )
+        return Response(status_code=202, headers={"X-Message-Id": message_id})
+
+    fault = sandbox.faults.of_call("sendgrid") or _wanted_fault(mail)
+    return await faults.suffer(fault, request, accept, _failure)
 
 
 def _refusal(status: int, problems: list[Problem]) -> Response:
@@ -81,14 +90,16 @@ def _refusal(status: int, problems: list[Problem]) -> Response:
     return JSONResponse({"errors": errors}, status_code=status)
 
 
-def _wanted_failure(mail: dict[str, Any]) -> Response | None:
-    match = _FAIL.search(json.dumps(mail["personalizations"]))
-    if not match:
-        return None
-    answer = _refusal(int(match[1]), [(f"The sandbox was asked to fail with {match[1]}", "")])
-    if match[1] == "429":
-        answer.headers["Retry-After"] = "2"
-    return answer
+def _failure(status: int) -> Response:
+    return _refusal(status, [(f"The sandbox was asked to fail with {status}", "")])
+
+
+def _wanted_fault(mail: dict[str, Any]) -> Fault | None:
+    people = json.dumps(mail["personalizations"])
+    if '"silent@' in people:
+        return Fault("sendgrid", "silent")
+    match = _FAIL.search(people)
+    return match and Fault("sendgrid", f"status-{match[1]}", retry_after=2 if match[1] == "429" else None)
 
 
 def _problems(mail: dict[str, Any]) -> Iterator[Problem]:
@@ -199,5 +210,6 @@ def _content(mail: dict[str, Any]) -> dict[str, Any]:
         "subject": mail.get("subject") or parts[0].get("subject"),
         "text": texts.get("text/plain"),
         "html": texts.get("text/html"),
+        "provider": "sendgrid",
         "request": rest,
     }

@@ -99,7 +99,7 @@ def test_a_mail_that_has_not_left_does_not_carry_a_dead_token(database: Database
     call(database, OLGA, statement, invitation)
     assert len(claim(database, "send")) == (1 if "resend" in statement else 0)
     query = "select status || ' ' || last_error from public.communications where id = %s"
-    assert look(database, query, old) == "failed invitation_ended"
+    assert look(database, query, old) == "failed no_longer_wanted"
 
 
 @pytest.mark.req("D8")

@@ -30,6 +30,7 @@ VALUES = {
     "date": "2026-01-02", "integer": "10", "numeric": "1", "text[]": "{een}",
     "public.member_role": "mechanic", "jsonb": "{}", "bigint": "1", "boolean": "true",
     "from_date": "2026-01-01", "query": "Niemand", "sender": "garage", "platform": "ios",
+    "kind": "invoice_issued", "channel": "email", "locale": "nl", "body_text": "Dag", "subject": "Dag",
 }  # fmt: skip
 
 
@@ -128,11 +129,11 @@ class Calls:
         """A call; what is not given is something harmless."""
         values = []
         for i, (name, kind) in enumerate(self.arguments):
-            value = arguments.get(i, VALUES.get(name, VALUES.get(kind)))
             if kind in self.world.catalogue.relations:
-                record = "{}" if value is None else value
+                record = arguments.get(i, "{}")
                 values.append(f"jsonb_populate_record(null::{kind}, {literal(record)})")
             else:
+                value = arguments.get(i, VALUES.get(name, VALUES.get(kind)))
                 spread = "variadic " if self.function.is_variadic else ""
                 values.append(f"{spread}{literal(value)}::{kind}")
         call = f"{self.function.name}({', '.join(values)})"

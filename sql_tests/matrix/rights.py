@@ -34,7 +34,7 @@ class Shown:
 GARAGE, PEOPLE, CUSTOMERS = "garage.read", "members.read", "customers.read"
 VEHICLES, WORK, INVOICES = "vehicles.read", "work_orders.read", "invoices.read"
 ACCOUNTS, TALK, DELIVERIES = "portal_accounts.read", "conversations.read", "deliveries.read"
-HISTORY = "audit.read"
+HISTORY, PROVIDERS = "audit.read", "providers.read"
 
 STAFF = {
     "public.garages": Rights(GARAGE, update="garage.write"),
@@ -79,6 +79,12 @@ STAFF = {
     "public.push_devices": Rights(DELIVERIES),
     "public.push_notifications": Rights(DELIVERIES),
     "public.delivery_attempts": Rights(DELIVERIES),
+    "public.delivery_events": Rights(DELIVERIES),
+    "public.delivery_history": Rights(DELIVERIES),
+    "public.suppressions": Rights(DELIVERIES),
+    "public.message_templates": Rights(GARAGE),
+    "public.provider_accounts": Rights(PROVIDERS),
+    "public.channel_settings": Rights(PROVIDERS, "providers.write", "providers.write", "providers.write"),
     "public.unsettled_deliveries": Rights(
         rows={
             "kind in ('communication', 'push_notification')": DELIVERIES,
@@ -91,6 +97,7 @@ STAFF = {
     "public.portal_invitations": Rights(ACCOUNTS),
     "public.conversations": Rights(TALK, "conversations.write", "conversations.write"),
     "public.messages": Rights(TALK, "conversations.write"),
+    "public.inbound_messages": Rights(TALK),
     "public.message_photos": Rights(TALK, "conversations.write"),
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),

@@ -144,19 +144,6 @@ begin
     end if;
 end $$;
 
-create function private.job_of(queue text, subject_id uuid)
-returns jsonb
-language sql
-volatile
-set search_path = pg_catalog, pg_temp
-as $$
-    select case job_of.queue
-        when 'render' then private.document_job(job_of.subject_id)
-        when 'send' then private.communication_job(job_of.subject_id)
-        when 'push' then private.push_job(job_of.subject_id)
-    end;
-$$;
-
 create function private.take_message(queue text, msg_id bigint, message jsonb)
 returns jsonb
 language plpgsql
@@ -193,22 +180,29 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     message record;
+    looked int := 0;
     has_read boolean;
     has_claimed boolean := false;
 begin
-    -- What is settled already is archived in passing; look on until there is work, or nothing left.
+    -- What is settled or has to wait is passed by; look on until there is work, or nothing left.
     loop
         has_read := false;
         for message in select * from pgmq.read(claim_jobs.queue, visibility_seconds, max_jobs) loop
             has_read := true;
+            looked := looked + 1;
             msg_id := message.msg_id;
             job := private.take_message(claim_jobs.queue, message.msg_id, message.message);
-            if job is not null then
+            if job ? 'postpone' then
+                -- Spread, so that they do not all come back at once.
+                perform pgmq.set_vt(claim_jobs.queue, message.msg_id,
+                    (job ->> 'postpone')::int + looked / 10);
+            elsif job is not null then
                 has_claimed := true;
                 return next;
             end if;
         end loop;
-        exit when has_claimed or not has_read;
+        -- Not too long: what was looked at is locked until the end.
+        exit when has_claimed or not has_read or looked >= 100;
     end loop;
 end $$;
 

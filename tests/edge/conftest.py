@@ -30,6 +30,7 @@ from workers.edge.proofs import Proofs
 from workers.edge.secrets import SecretVerifier, hash_secret
 from workers.edge.storage import StorageSigner
 from workers.edge.tokens import RefreshTokens, TokenSigner
+from workers.edge.webhooks_database import WebhookDatabase, Webhooks
 
 PEPPER = b"a pepper of the tests, 32 bytes!"
 PASSWORD = "Carla-wacht-2026!"
@@ -190,6 +191,7 @@ def make_edge(
         trusted: tuple[str, ...] = (),
         logins: int = 32,
         peppers: Mapping[str, bytes] | None = None,
+        sendgrid_webhook_key: str | None = None,
         **answers: Any,
     ) -> EdgeUnderTest:
         calls = ScriptedCalls({"portal_login_reserve": reserve(), **ANSWERS, **answers})
@@ -214,6 +216,9 @@ def make_edge(
             refresh_tokens=RefreshTokens(PEPPER),
             storage=StorageSigner(http, "https://project.supabase.test", "anon-key"),
             documents=Documents(http, "https://project.supabase.test", "anon-key", MemoryPdf()),
+            webhooks=Webhooks(
+                WebhookDatabase(calls), "https://project.supabase.test/functions/v1", sendgrid_webhook_key
+            ),
             trusted_proxies=tuple(ip_network(network) for network in trusted),
             logins=Admission(logins),
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from workers.adapters.memory import MemoryFiles, MemoryMailer, MemoryPdf, MemoryPusher
+from workers.adapters.memory import MemoryFiles, MemoryMailer, MemoryPdf, MemoryProviders, MemoryPusher
 from workers.adapters.pdf import ChildProcessPdf
 from workers.core.jobs import PushJob, RenderJob, SendJob, Snapshot
 from workers.ports import Ports
@@ -280,10 +280,15 @@ class MemoryPorts(Ports):
 
     files: MemoryFiles = field(default_factory=MemoryFiles)
     pdf: MemoryPdf = field(default_factory=MemoryPdf)
-    mailer: MemoryMailer = field(default_factory=MemoryMailer)
+    providers: MemoryProviders = field(default_factory=MemoryProviders)
     pusher: MemoryPusher = field(default_factory=MemoryPusher)
     portal_url: str = "https://portal.autexor.be"
     dms_url: str = "https://app.autexor.be"
+
+    @property
+    def mailer(self) -> MemoryMailer:
+        """Everybody's mailer."""
+        return self.providers.mail
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from workers.core.errors import (
     ProviderRefused,
@@ -183,3 +184,73 @@ def test_a_dead_device_is_given_up_by_the_word_that_retires_its_token(
     ports.pusher.failure = RecipientGone("DeviceNotRegistered")
     outcome = handle(push_job(), ports)
     assert outcome == GiveUp("DeviceNotRegistered", {"provider": "memory"})
+
+
+TWILIO = {
+    "provider": "twilio",
+    "id": "99999999-0000-4000-8000-000000000009",
+    "account_sid": "AC" + "0" * 32,
+    "secret": "a-token-nobody-sees",
+    "sender": "+32460000000",
+}
+PHONE = {"address": "+32470111222", "name": "Carla Janssens"}
+APPROVED = {
+    "version": 3,
+    "subject": None,
+    "text": "Klaar. Geen berichten meer? Antwoord STOP",
+    "html": None,
+    "content_sid": "HX" + "0" * 32,
+}
+
+
+@pytest.mark.req("D8")
+def test_a_text_goes_by_the_garages_own_account_and_its_segments_are_kept(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    outcome = handle(send_job(channel="sms", account=TWILIO, recipient=PHONE, attachment=None), ports)
+    ((message, sender, reference),) = ports.providers.text.sent
+    assert (message.channel, message.to, sender) == ("sms", "+32470111222", "+32460000000")
+    assert isinstance(outcome, Done)
+    assert outcome.result["body_text"] == message.body and "STOP" in str(message.body)
+    assert outcome.result["segments"] >= 1
+    assert (outcome.result["provider"], outcome.result["provider_message_id"]) == ("memory", "text-1")
+    assert str(reference) == "99999999-0000-4000-8000-000000000001"
+
+
+@pytest.mark.req("D10")
+def test_whatsapp_takes_free_text_within_its_window_only_and_approved_templates_always(
+    send_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    def send(**changes: object) -> object:
+        return handle(
+            send_job(channel="whatsapp", account=TWILIO, recipient=PHONE, attachment=None, **changes), ports
+        )
+
+    refused = send()
+    assert isinstance(refused, GiveUp) and refused.reason == "whatsapp_window_closed"
+    assert ports.providers.text.sent == []
+    assert isinstance(send(has_open_window=True), Done)
+    assert isinstance(send(wording=APPROVED), Done)
+    free, approved = (message for message, _, _ in ports.providers.text.sent)
+    assert free.body and free.content_sid is None
+    assert approved.body is None and approved.content_sid == APPROVED["content_sid"]
+
+
+@pytest.mark.req("D8", "P3")
+def test_what_holds_a_token_is_sent_and_not_kept(
+    invite_job: Callable[..., SendJob], ports: "MemoryPorts"
+) -> None:
+    outcome = handle(invite_job(), ports)
+    (sent,) = ports.mailer.sent
+    assert "0123abcd" in sent.mail.text
+    assert isinstance(outcome, Done) and "0123abcd" not in str(outcome.result)
+
+
+@pytest.mark.parametrize(
+    ("channel", "account"), [("email", TWILIO), ("sms", None), ("whatsapp", {**TWILIO, "provider": "smtp"})]
+)
+def test_an_account_that_does_not_send_by_the_channel_makes_no_job(
+    send_job: Callable[..., SendJob], channel: str, account: object
+) -> None:
+    with pytest.raises(ValidationError):
+        send_job(channel=channel, account=account, recipient=PHONE)

@@ -4,10 +4,12 @@ from typing import Any, get_args
 
 import pytest
 
-from workers.core.jobs import Locale, MailTemplate, PortalEvent, PushDetails, PushTemplate, SendJob
-from workers.core.messages import MAIL_TEMPLATE_VERSIONS, Mail, render_mail, render_push
+from workers.core.contexts import PortalEvent
+from workers.core.jobs import PushDetails, PushTemplate, SendJob
+from workers.core.kinds import KINDS
+from workers.core.messages import Mail, render_mail, render_push
+from workers.core.payload import LOCALES, Locale
 
-LOCALES = ("nl", "fr", "en")
 TEMPLATES = Path(__file__).parents[2] / "workers/templates/messages"
 PORTAL = "https://portal.autexor.be"
 DMS = "https://app.autexor.be"
@@ -15,11 +17,13 @@ FILE = {"bucket": "invoices", "path": "a/b/c.pdf", "filename": "2026-00001.pdf"}
 
 
 def test_every_template_file_has_a_use() -> None:
-    mails, pushes = get_args(MailTemplate), get_args(PushTemplate)
-    wanted = {f"{name}.{locale}.html.j2" for name in mails for locale in LOCALES}
-    wanted |= {f"{name}.{locale}.txt.j2" for name in {*mails, *pushes} for locale in LOCALES}
+    wanted = {
+        f"{name}.{locale}.{part}.j2"
+        for name, kind in KINDS.items()
+        for locale in LOCALES
+        for part in {*kind.channels, "html"}
+    }
     assert {path.name for path in TEMPLATES.iterdir()} == wanted | {"layout.html.j2"}
-    assert set(MAIL_TEMPLATE_VERSIONS) == set(mails)
 
 
 def shown(mail: Mail) -> str:

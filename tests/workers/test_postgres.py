@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from devstack.testing import Database
-from workers.adapters.memory import MemoryFiles, MemoryMailer, MemoryPusher
+from workers.adapters.memory import MemoryFiles, MemoryProviders, MemoryPusher
 from workers.adapters.pdf import ChildProcessPdf
 from workers.adapters.postgres import PostgresQueue
 from workers.core.errors import JobSuperseded, QueueUnavailable, RecordRefused
@@ -123,8 +123,8 @@ def test_an_issued_invoice_becomes_a_document_then_a_mail_and_a_push(
             (GARAGE, CARLAS_PHONE),
         )
     invoice = issue()
-    files, mailer, pusher = MemoryFiles(), MemoryMailer(), MemoryPusher()
-    ports = Ports(files, pdf, mailer, pusher, "https://portal.test", "https://app.test")
+    files, providers, pusher = MemoryFiles(), MemoryProviders(), MemoryPusher()
+    ports = Ports(files, pdf, providers, pusher, "https://portal.test", "https://app.test")
     statuses = []
     for name, kind in (("render", RenderJob), ("send", SendJob), ("push", PushJob)):
         claimed, subject = claim(name)
@@ -133,7 +133,7 @@ def test_an_issued_invoice_becomes_a_document_then_a_mail_and_a_push(
         statuses.append(queue.finish(name, claimed.msg_id, subject, handle(job, ports)))
         assert queue.claim(name, 60) is None
     assert statuses == ["stored", "sent", "sent"]
-    (mail,) = mailer.sent
+    (mail,) = providers.mail.sent
     assert mail.file is not None
     assert mail.file.content == next(iter(files.stored.values()))
     row = fetch(

@@ -64,3 +64,30 @@ def test_wrong_settings_end_with_misuse_and_say_which(
     assert "AUTEXOR_SENDGRID_URL" in told
     assert "AUTEXOR_DATABASE_URL" in told
     assert "hidden" not in told
+
+
+@pytest.mark.req("S1")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TWILIO_URL", "http://api.twilio.com"),
+        ("TWILIO_URL", "https://api.twilio.com.evil.test"),
+        ("EDGE_URL", "http://project.supabase.co/functions/v1"),
+        ("SMTP_CA_FILE", "ca.pem"),
+    ],
+)
+def test_what_only_the_local_stack_may_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    WorkerSettings.model_validate({})
+    monkeypatch.setenv(f"AUTEXOR_{name}", value)
+    with pytest.raises(ValidationError):
+        WorkerSettings.model_validate({})
+
+
+def test_providers_call_back_at_the_project_itself_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert WorkerSettings.model_validate({}).edge_url == "https://project.supabase.co/functions/v1"
+    monkeypatch.setenv("AUTEXOR_EDGE_URL", "https://hooks.autexor.be/")
+    assert WorkerSettings.model_validate({}).edge_url == "https://hooks.autexor.be"

@@ -1,22 +1,23 @@
-"""Push notifications through Expo's own library."""
+"""Push notifications through Expo's own library.
+
+Its limits are from "Send notifications with the Expo Push Service": at most 100 notifications a request,
+six connections at a time, 600 notifications a second per project; receipts for at most 1000 tickets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ssl import SSLCertVerificationError
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from exponent_server_sdk import (
-    DeviceNotRegisteredError,
-    MessageRateExceededError,
-    PushClient,
-    PushMessage,
-    PushServerError,
-    PushTicketError,
-)
-from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
+from exponent_server_sdk import PushClient, PushMessage, PushServerError, PushTicket
+from requests.adapters import HTTPAdapter
 
+from workers.adapters.answers import answered, unanswered
 from workers.core.errors import (
     ProviderError,
     ProviderRefused,
@@ -25,9 +26,22 @@ from workers.core.errors import (
     RecipientGone,
 )
 from workers.core.messages import Push
-from workers.core.retry import NOTHING_HAPPENED, retry_after_seconds
+from workers.ports import PushReceipt
 
 _TIMEOUT_SECONDS = 15
+MOST_CONNECTIONS = 6
+MOST_PER_REQUEST = 100
+MOST_RECEIPTS = 1000
+MOST_PER_SECOND = 600
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One notification for one device; `data` is what its app receives beside the text."""
+
+    token: str
+    push: Push
+    data: Mapping[str, str]
 
 
 class ExpoPusher:
@@ -35,12 +49,12 @@ class ExpoPusher:
 
     Expo takes no idempotency key, so only 429 and 503 are tried again: they say that nothing was taken.
     A 500, 502 or 504 may come after the push went out, and counts as silence. Neither redirects nor
-    proxies named in the environment are followed.
+    proxies named in the environment are followed. The limits are kept per process.
     """
 
     name = "expo"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pace: Pace | None = None) -> None:
         parts = urlsplit(url)
         # The library joins its path onto the host and would drop a path given with it.
         self._client = PushClient(
@@ -48,8 +62,14 @@ class ExpoPusher:
             api_url=parts.path.rstrip("/") + PushClient.DEFAULT_BASE_API_URL,
             timeout=_TIMEOUT_SECONDS,
         )
+        self._pace = pace or Pace(MOST_PER_SECOND)
         self._client.session.max_redirects = 0
         self._client.session.trust_env = False
+        for scheme in ("https://", "http://"):
+            # One more caller than there are connections waits for one.
+            self._client.session.mount(
+                scheme, HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS, pool_block=True)
+            )
 
     def close(self) -> None:
         """Close the connections."""
@@ -57,55 +77,106 @@ class ExpoPusher:
 
     def push(self, token: str, push: Push, data: Mapping[str, str]) -> str | None:
         """Hand one notification over; the id of its ticket."""
-        if not PushClient.is_exponent_push_token(token):
-            raise ProviderRefused("expo_invalid_token")
-        message = PushMessage(to=token, title=push.title, body=push.body, data=dict(data), sound="default")
+        (ticket,) = self.push_many([Notification(token, push, data)])
+        if isinstance(ticket, ProviderError):
+            raise ticket
+        return ticket
+
+    def push_many(self, notifications: Sequence[Notification]) -> list[str | ProviderError | None]:
+        """Hand notifications over, a hundred a request; for each the id of its ticket, or its error."""
+        results: list[str | ProviderError | None] = []
+        for start in range(0, len(notifications), MOST_PER_REQUEST):
+            results += self._push_batch(notifications[start : start + MOST_PER_REQUEST])
+        return results
+
+    def _push_batch(self, batch: Sequence[Notification]) -> list[str | ProviderError | None]:
+        results: list[str | ProviderError | None] = [ProviderRefused("expo_invalid_token") for _ in batch]
+        sound = [n for n, one in enumerate(batch) if PushClient.is_exponent_push_token(one.token)]
+        if not sound:
+            return results
+        self._pace.wait(len(sound))
         try:
-            ticket = self._client.publish(message)
-            ticket.validate_response()
-        except PushTicketError as error:
-            raise _refused_ticket(error) from error
-        except (PushServerError, requests.HTTPError) as error:
-            raise _answered(error.response) from error
-        except requests.RequestException as error:
-            raise _unanswered(error) from error
-        return ticket.id or None
+            tickets = self._client.publish_multiple([_message(batch[n]) for n in sound])
+            told: list[str | ProviderError | None] = [_ticket(ticket) for ticket in tickets]
+        except (PushServerError, requests.RequestException) as error:
+            told = [_failed(error)] * len(sound)
+        except Exception as error:  # noqa: BLE001 - what went out before is not to be forgotten
+            told = [ProviderSilent(type(error).__name__)] * len(sound)
+        for n, result in zip(sound, told, strict=True):
+            results[n] = result
+        return results
+
+    def receipts(self, ids: Sequence[str]) -> Mapping[str, PushReceipt]:
+        """What became of tickets; asking changes nothing, so an unanswered call is simply unavailable."""
+        tickets = [PushTicket(None, "ok", "", None, one) for one in dict.fromkeys(ids)]
+        found: dict[str, PushReceipt] = {}
+        for start in range(0, len(tickets), MOST_RECEIPTS):
+            try:
+                told = self._client.check_receipts_multiple(tickets[start : start + MOST_RECEIPTS])
+            except (PushServerError, requests.RequestException) as error:
+                raise _repeatable(_failed(error)) from error
+            found |= {receipt.id: PushReceipt(_receipt_error(receipt)) for receipt in told}
+        return found
 
 
-def _refused_ticket(error: PushTicketError) -> ProviderError:
-    if isinstance(error, DeviceNotRegisteredError):
-        return RecipientGone("DeviceNotRegistered")
-    if isinstance(error, MessageRateExceededError):
-        return ProviderUnavailable("MessageRateExceeded")
-    details = error.push_response.details or {}
-    return ProviderRefused(str(details.get("error", "expo_ticket_error")))
+class Pace:
+    """Lets so many things a second pass, evenly; safe in any thread."""
+
+    def __init__(
+        self,
+        per_second: float,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._per_second = per_second
+        self._now, self._sleep = now, sleep
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def wait(self, count: int) -> None:
+        """Wait until `count` more may pass."""
+        with self._lock:
+            now = self._now()
+            pause = max(self._free_at - now, 0.0)
+            self._free_at = now + pause + count / self._per_second
+        if pause:
+            self._sleep(pause)
 
 
-def _answered(response: requests.Response | None) -> ProviderError:
-    assert response is not None
-    status = response.status_code
-    reason = f"expo_http_{status}"
-    if status in NOTHING_HAPPENED:
-        return ProviderUnavailable(reason, retry_after_seconds(response.headers.get("Retry-After")))
-    if status >= 500:
-        return ProviderSilent(reason)
-    if status < 400:
-        return ProviderSilent(f"{reason}_unreadable")
-    return ProviderRefused(reason)
+def _message(one: Notification) -> Any:
+    return PushMessage(
+        to=one.token, title=one.push.title, body=one.push.body, data=dict(one.data), sound="default"
+    )
 
 
-def _unanswered(error: requests.RequestException) -> ProviderError:
-    reason = f"expo_{type(error).__name__}"
-    if isinstance(error, requests.TooManyRedirects):
-        return ProviderRefused(reason)
-    if isinstance(error, requests.ConnectTimeout) or _never_connected(error):
-        return ProviderUnavailable(reason)
-    return ProviderSilent(reason)
+def _ticket(ticket: Any) -> str | ProviderError | None:
+    if ticket.is_success():
+        return str(ticket.id) or None
+    error = (ticket.details or {}).get("error")
+    if error == "DeviceNotRegistered":
+        return RecipientGone(error)
+    if error == "MessageRateExceeded":
+        return ProviderUnavailable(error)
+    return ProviderRefused(_code(error, "expo_ticket_error"))
 
 
-def _never_connected(error: requests.RequestException) -> bool:
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    # Other TLS errors may come after the request.
-    is_stranger = isinstance(reason, SSLError) and isinstance(reason.args[0], SSLCertVerificationError)
-    return is_stranger or isinstance(reason, NewConnectionError)
+def _receipt_error(receipt: Any) -> str | None:
+    if receipt.is_success():
+        return None
+    return _code((receipt.details or {}).get("error"), "expo_receipt_error")
+
+
+def _code(error: object, otherwise: str) -> str:
+    """Expo's own word for an error; never a text that may quote a token."""
+    return error if isinstance(error, str) and error.isalnum() and len(error) < 60 else otherwise
+
+
+def _failed(error: PushServerError | requests.RequestException) -> ProviderError:
+    if isinstance(error, PushServerError | requests.HTTPError):
+        assert error.response is not None
+        return answered("expo", error.response)
+    return unanswered("expo", error)
+
+
+def _repeatable(error: ProviderError) -> ProviderError:
+    return ProviderUnavailable(error.reason) if isinstance(error, ProviderSilent) else error

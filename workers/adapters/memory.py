@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from workers.core.accounts import MailAccount, TwilioAccount
 from workers.core.errors import ProviderRefused
 from workers.core.jobs import QueueName, Recipient, Sender
 from workers.core.messages import Mail, Push
@@ -18,9 +19,11 @@ from workers.ports import (
     Heartbeat,
     MailFile,
     Measured,
+    PushReceipt,
     QueueMetrics,
     RenderedPdf,
     Subject,
+    TextMessage,
 )
 
 _STATUS = {Done: "done", RetryLater: "queued", GiveUp: "failed", Unknown: "unknown"}
@@ -157,12 +160,54 @@ class MemoryMailer:
 
 
 @dataclass
+class MemoryTexter:
+    """Keeps the messages as (message, sender, reference); `failure` is raised instead when set."""
+
+    name: str = "memory"
+    sent: list[tuple[TextMessage, str, UUID]] = field(default_factory=list)
+    failure: Exception | None = None
+
+    def send(self, message: TextMessage, sender: str, reference: UUID) -> str | None:
+        """Keep the message, or fail."""
+        if self.failure:
+            raise self.failure
+        self.sent.append((message, sender, reference))
+        return f"text-{len(self.sent)}"
+
+
+@dataclass
+class MemoryProviders:
+    """One mailer and one texter for everybody; `accounts` are those that were asked for."""
+
+    mail: MemoryMailer = field(default_factory=MemoryMailer)
+    text: MemoryTexter = field(default_factory=MemoryTexter)
+    accounts: list[MailAccount | TwilioAccount | None] = field(default_factory=list)
+
+    def mailer(self, account: MailAccount | None) -> MemoryMailer:
+        """The mailer."""
+        self.accounts.append(account)
+        return self.mail
+
+    def texter(self, account: TwilioAccount) -> MemoryTexter:
+        """The texter."""
+        self.accounts.append(account)
+        return self.text
+
+
+@dataclass
 class MemoryPusher:
-    """Keeps the notifications; `failure` is raised instead when set."""
+    """Keeps the notifications; `failure` is raised instead when set. `told` are the receipts it has."""
 
     name: str = "memory"
     sent: list[tuple[str, Push, dict[str, str]]] = field(default_factory=list)
     failure: Exception | None = None
+    told: dict[str, PushReceipt] = field(default_factory=dict)
+
+    def receipts(self, ids: Sequence[str]) -> Mapping[str, PushReceipt]:
+        """The receipts of those it has, or fail."""
+        if self.failure:
+            raise self.failure
+        return {one: self.told[one] for one in ids if one in self.told}
 
     def push(self, token: str, push: Push, data: Mapping[str, str]) -> str | None:
         """Keep the notification, or fail."""

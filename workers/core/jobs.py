@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-Locale = Literal["nl", "fr", "en"]
-MailTemplate = Literal[
-    "invoice_issued",
-    "credit_note_issued",
-    "member_invited",
-    "message_received",
-    "portal_invited",
-    "portal_password_reset",
-    "portal_device_code",
-    "portal_email_change",
-    "portal_notice",
-]
-PortalEvent = Literal[
-    "password_changed", "pin_changed", "email_change_asked", "email_changed", "device_added", "account_closed"
-]
-PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
+from workers.core.accounts import Account, TwilioAccount, Wording
+from workers.core.contexts import MessageContext, PortalContext
+from workers.core.kinds import KINDS, Channel, MessageKind, PushKind
+from workers.core.payload import Locale as Locale
+from workers.core.payload import Payload as Payload
+
+MailTemplate = MessageKind
+PushTemplate = PushKind
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
-QueueName = Literal["render", "send", "push"]
-QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
-
-
-class Payload(BaseModel):
-    """Frozen and closed: a field nobody knows is an error, not a surprise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+QueueName = Literal["render", "send", "push", "check", "receipts"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check", "receipts")
 
 
 class SnapshotGarage(Payload):
@@ -195,85 +173,34 @@ class Attachment(Payload):
     filename: str
 
 
-class InvoiceIssuedContext(Payload):
-    """What the mails `invoice_issued` and `credit_note_issued` say."""
+class SendJob(JobBase):
+    """Send one message, by the garage's own account and in its own words, where it has them.
 
-    garage_name: str
-    customer_name: str
-    invoice_number: str
-    issue_date: date
-    due_date: date
-    gross_total: Decimal
-    structured_communication: str | None
-    iban: str
-    credits_number: str | None = None
-
-
-class MemberInvitedContext(Payload):
-    """What the mail `member_invited` says; its token is nowhere else, so neither logged nor kept."""
-
-    garage_name: str
-    inviter_name: str
-    token: SecretStr
-    expires_on: date
-
-
-class MessageReceivedContext(Payload):
-    """What the mail `message_received` says: that there is something to read, never what."""
-
-    garage_name: str
-    customer_name: str
-
-
-class PortalContext(Payload):
-    """What a mail about a customer's access says: a link or code, which is nowhere else, or what happened.
-
-    `at` is the garage's own time: until when the token holds, or when it happened.
+    Without an account a mail goes by Autexor's. `has_open_window`: the customer wrote by WhatsApp within 24
+    hours, so that free text may answer (else WhatsApp takes approved templates alone).
     """
 
-    garage_id: UUID
-    garage_name: str
-    customer_name: str
-    token: SecretStr | None
-    event: PortalEvent | None
-    at: datetime
-
-    @model_validator(mode="after")
-    def _says_one(self) -> Self:
-        if (self.token is None) == (self.event is None):
-            raise ValueError("this mail has either a token or an event")
-        return self
-
-
-MAIL_CONTEXTS: dict[MailTemplate, type[Payload]] = {
-    "invoice_issued": InvoiceIssuedContext,
-    "credit_note_issued": InvoiceIssuedContext,
-    "member_invited": MemberInvitedContext,
-    "message_received": MessageReceivedContext,
-    "portal_invited": PortalContext,
-    "portal_password_reset": PortalContext,
-    "portal_device_code": PortalContext,
-    "portal_email_change": PortalContext,
-    "portal_notice": PortalContext,
-}
-
-
-class SendJob(JobBase):
-    """Send one e-mail."""
-
     kind: Literal["send_message"]
-    channel: Literal["email"]
+    channel: Literal["email", "sms", "whatsapp"]
     template: MailTemplate
     locale: Locale
     recipient: Recipient
     sender: Sender
-    context: InvoiceIssuedContext | MemberInvitedContext | MessageReceivedContext | PortalContext
+    context: MessageContext
     attachment: Attachment | None
+    account: Account | None = None
+    wording: Wording | None = None
+    has_open_window: bool = False
 
     @model_validator(mode="after")
     def _suits(self) -> Self:
-        if not isinstance(self.context, MAIL_CONTEXTS[self.template]):
+        kind = KINDS[self.template]
+        if type(self.context) is not kind.context:
             raise ValueError("this context is not of this template")
+        if self.channel not in kind.channels:
+            raise ValueError("this template does not go by this channel")
+        if isinstance(self.account, TwilioAccount) == (self.channel == "email"):
+            raise ValueError("this account does not send by this channel")
         if isinstance(self.context, PortalContext) and (
             (self.template == "portal_notice") != (self.context.event is not None)
         ):
@@ -304,13 +231,32 @@ class PushJob(JobBase):
     locale: Locale
     data: PushData
     details: PushDetails | None = None
+    wording: Wording | None = None
 
 
-Job = Annotated[RenderJob | SendJob | PushJob, Field(discriminator="kind")]
-_JOB: TypeAdapter[RenderJob | SendJob | PushJob] = TypeAdapter(Job)
+class CheckJob(JobBase):
+    """Try a garage's new wording before any message is made of it."""
+
+    kind: Literal["check_template"]
+    channel: Channel
+    template: MessageKind
+    locale: Locale
+    wording: Wording
 
 
-def parse_job(payload: dict[str, Any]) -> RenderJob | SendJob | PushJob:
+class ReceiptsJob(JobBase):
+    """Ask what became of pushes: their tickets, the one that this job is about first."""
+
+    kind: Literal["check_push_receipts"]
+    tickets: tuple[str, ...] = Field(min_length=1, max_length=100)
+
+
+AnyJob = RenderJob | SendJob | PushJob | CheckJob | ReceiptsJob
+Job = Annotated[AnyJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
+
+
+def parse_job(payload: dict[str, Any]) -> AnyJob:
     """The job of a claimed payload; raises pydantic's ValidationError."""
     return _JOB.validate_python(payload)
 

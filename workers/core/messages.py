@@ -1,85 +1,57 @@
-"""The words of mails and notifications, rendered from `templates/messages`."""
+"""The words of mails, SMS, WhatsApp messages and notifications.
+
+A garage's own wording is used where there is one and it can be; what ships is used otherwise, so that a
+broken wording never stops a message. `wording_problem` then says why, with nothing of the message in it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from jinja2 import Template
-
-from workers.core import money
-from workers.core.jobs import (
-    Locale,
-    MailTemplate,
-    MemberInvitedContext,
-    MessageReceivedContext,
-    PortalContext,
-    PortalEvent,
-    PushDetails,
-    PushTemplate,
-    SendJob,
-)
-from workers.core.templating import template
-
-MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {
-    "invoice_issued": "invoice_issued/1",
-    "credit_note_issued": "credit_note_issued/1",
-    "member_invited": "member_invited/1",
-    "message_received": "message_received/1",
-    "portal_invited": "portal_invited/1",
-    "portal_password_reset": "portal_password_reset/1",
-    "portal_device_code": "portal_device_code/1",
-    "portal_email_change": "portal_email_change/1",
-    "portal_notice": "portal_notice/1",
-}
-
-# Where a link leads on the portal.
-PORTAL_PATHS: dict[str, str] = {
-    "portal_invited": "activate",
-    "portal_password_reset": "password",
-    "portal_email_change": "email",
-}
-PORTAL_EVENTS: dict[PortalEvent, dict[Locale, str]] = {
-    "password_changed": {
-        "nl": "Uw wachtwoord is gewijzigd.",
-        "fr": "Votre mot de passe a été modifié.",
-        "en": "Your password was changed.",
-    },
-    "pin_changed": {
-        "nl": "Uw pincode is gewijzigd.",
-        "fr": "Votre code PIN a été modifié.",
-        "en": "Your PIN was changed.",
-    },
-    "email_change_asked": {
-        "nl": "Er is gevraagd om uw e-mailadres te wijzigen.",
-        "fr": "La modification de votre adresse e-mail a été demandée.",
-        "en": "A change of your e-mail address was asked for.",
-    },
-    "email_changed": {
-        "nl": "U meldt u voortaan aan met een ander e-mailadres.",
-        "fr": "Vous vous connecterez désormais avec une autre adresse e-mail.",
-        "en": "From now on you sign in with another e-mail address.",
-    },
-    "device_added": {
-        "nl": "Een toestel kan voortaan uw toegang gebruiken.",
-        "fr": "Un appareil peut désormais utiliser votre accès.",
-        "en": "A device can use your access from now on.",
-    },
-    "account_closed": {
-        "nl": "Uw toegang is gesloten.",
-        "fr": "Votre accès a été fermé.",
-        "en": "Your access was closed.",
-    },
-}
+from workers.core.accounts import Wording
+from workers.core.gsm import Encoding, measure
+from workers.core.jobs import PushDetails, PushTemplate, SendJob
+from workers.core.kinds import KINDS, MessageKind
+from workers.core.payload import Locale
+from workers.core.rendering import Draft, Parts, parts
+from workers.core.sandbox import WordingRefused
+from workers.core.shipped import shipped
+from workers.core.values import values_of
+from workers.core.variables import NoVariables
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A rendered e-mail; the subject is one line."""
+    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used.
+
+    `unsubscribe_url` is where a reader ends such mails.
+    """
 
     subject: str
     text: str
     html: str
+    unsubscribe_url: str | None = None
+    wording_version: int | None = None
+    wording_problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A rendered SMS or WhatsApp message.
+
+    A message of WhatsApp has one segment; `content_sid` and `variables` name an approved template, which
+    WhatsApp wants outside the 24 hours since the customer wrote. `foreign` is what is not in GSM-7.
+    """
+
+    body: str
+    segments: int
+    encoding: Encoding
+    content_sid: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    wording_version: int | None = None
+    wording_problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,68 +63,76 @@ class Push:
 
     title: str
     body: str
+    wording_version: int | None = None
+    wording_problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    parts: Parts
+    wording: Wording
+    version: int | None
+    problem: str | None
 
 
 def render_mail(job: SendJob, portal_url: str, dms_url: str) -> Mail:
     """The mail of a job, in its language; customers are sent to the portal, members to the DMS."""
-    values = _values(job, portal_url, dms_url)
-    text = template(f"messages/{job.template}.{job.locale}.txt.j2")
-    html = template(f"messages/{job.template}.{job.locale}.html.j2")
+    said = _rendered(_draft(job, portal_url, dms_url), job.wording)
     return Mail(
-        subject=" ".join(_block(text, "subject", values).split()),
-        text=_block(text, "text", values).strip() + "\n",
-        html=html.render(values).strip() + "\n",
+        said.parts.subject,
+        said.parts.text,
+        said.parts.html,
+        wording_version=said.version,
+        wording_problem=said.problem,
     )
 
 
-def render_push(name: PushTemplate, locale: Locale, details: PushDetails | None = None) -> Push:
+def render_text(job: SendJob, portal_url: str, dms_url: str) -> Text:
+    """The SMS or WhatsApp message of a job, in its language."""
+    said = _rendered(_draft(job, portal_url, dms_url), job.wording)
+    size = measure(said.parts.text)
+    text = Text(said.parts.text, size.segments, size.encoding, foreign=size.foreign)
+    if job.channel == "whatsapp":
+        text = replace(text, segments=1, encoding="UCS-2", foreign=(), variables=said.parts.variables)
+        text = replace(text, content_sid=said.wording.content_sid)
+    return replace(text, wording_version=said.version, wording_problem=said.problem)
+
+
+def render_push(
+    name: PushTemplate,
+    locale: Locale,
+    details: PushDetails | None = None,
+    wording: Wording | None = None,
+) -> Push:
     """The notification of a template: no names, no amounts, but for `details`, which were allowed."""
-    text = template(f"messages/{name}.{locale}.txt.j2")
-    title, body = (_block(text, block, {}).strip() for block in ("push_title", "push_body"))
-    return Push(title=details.title, body=details.body or body) if details else Push(title, body)
+    draft = Draft(name, "push", locale, "", shipped(name, "push", locale), NoVariables(), is_ours=True)
+    said = _rendered(draft, wording)
+    title, body = said.parts.subject, said.parts.text
+    if details:
+        title, body = details.title, details.body or body
+    return Push(title, body, said.version, said.problem)
 
 
-def _block(source: Template, name: str, values: dict[str, Any]) -> str:
-    return "".join(source.blocks[name](source.new_context(values)))
+def template_version(kind: MessageKind, wording_version: int | None) -> str:
+    """What is kept of the wording that was used: `garage/3`, or `invoice_issued/2` of what ships."""
+    return f"garage/{wording_version}" if wording_version else f"{kind}/{KINDS[kind].shipped}"
 
 
-def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
-    context = job.context
-    if isinstance(context, MessageReceivedContext):
-        return {"locale": job.locale, "portal_url": portal_url, **context.model_dump()}
-    if isinstance(context, PortalContext):
-        return _portal_values(job.template, job.locale, context, portal_url)
-    if isinstance(context, MemberInvitedContext):
-        return {
-            "locale": job.locale,
-            "garage_name": context.garage_name,
-            "inviter_name": context.inviter_name,
-            "expires_on": money.long_date(context.expires_on, job.locale),
-            # Behind the #, so that no server on the way writes it into its log.
-            "invitation_url": f"{dms_url}/invitation#token={context.token.get_secret_value()}",
-        }
-    return {
-        "locale": job.locale,
-        "portal_url": portal_url,
-        "has_attachment": job.attachment is not None,
-        **context.model_dump(),
-        "gross_total": money.amount(context.gross_total, job.locale),
-        "issue_date": money.long_date(context.issue_date, job.locale),
-        "due_date": money.long_date(context.due_date, job.locale),
-        "iban": money.iban_groups(context.iban),
-        "has_payment": context.gross_total > 0,
-    }
+def _draft(job: SendJob, portal_url: str, dms_url: str) -> Draft:
+    ours = shipped(job.template, job.channel, job.locale)
+    values = values_of(job, portal_url, dms_url)
+    garage = job.context.garage_name
+    return Draft(job.template, job.channel, job.locale, garage, ours, values, is_ours=True)
 
 
-def _portal_values(name: str, locale: Locale, context: PortalContext, portal_url: str) -> dict[str, Any]:
-    token = context.token.get_secret_value() if context.token else ""
-    return {
-        "locale": locale,
-        "garage_name": context.garage_name,
-        "customer_name": context.customer_name,
-        "at": money.long_moment(context.at, locale),
-        # Behind the #, so that no server on the way writes it into its log.
-        "link": f"{portal_url}/{PORTAL_PATHS.get(name, '')}#garage={context.garage_id}&token={token}",
-        "code": "-".join(token[start : start + 4] for start in range(0, len(token), 4)),
-        "said": PORTAL_EVENTS[context.event][locale] if context.event else "",
-    }
+def _rendered(draft: Draft, own: Wording | None) -> _Rendered:
+    problem = None
+    if own is not None:
+        try:
+            said = parts(replace(draft, wording=own, is_ours=False))
+            return _Rendered(said, own, own.version, None)
+        except WordingRefused as refusal:
+            problem = refusal.cause
+        except Exception as error:  # noqa: BLE001 - whatever it is, what ships goes out
+            problem = type(error).__name__
+    return _Rendered(parts(draft), draft.wording, None, problem)

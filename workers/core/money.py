@@ -8,7 +8,7 @@ from decimal import Decimal
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, format_percent
 
-from workers.core.jobs import Locale
+from workers.core.payload import Locale
 
 # English readers get British conventions: CLDR's en_BE writes "1.234,50", which they misread.
 CLDR: dict[Locale, str] = {"nl": "nl_BE", "fr": "fr_BE", "en": "en_GB"}

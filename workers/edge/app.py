@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.core.logs import event
-from workers.edge import activation, changes, devices, endpoints, photos, recovery, sign_in
+from workers.edge import activation, changes, devices, endpoints, photos, recovery, sign_in, webhooks
 from workers.edge.account_database import AccountDatabase
 from workers.edge.database import Database, PostgresCalls
 from workers.edge.documents import Documents
@@ -29,6 +29,7 @@ from workers.edge.secrets import SecretVerifier
 from workers.edge.settings import EdgeSettings
 from workers.edge.storage import StorageSigner
 from workers.edge.tokens import RefreshTokens, TokenSigner
+from workers.edge.webhooks_database import WebhookDatabase, Webhooks
 from workers.ports import Pdf
 
 HOST = "127.0.0.1"
@@ -53,6 +54,9 @@ ROUTES = [
     Route("/portal/sessions/end", sign_in.end_session, methods=["POST"]),
     Route("/portal/documents", endpoints.documents, methods=["POST"]),
     Route("/portal/photos", photos.photo, methods=["POST"]),
+    Route("/webhooks/sendgrid/{account_id}", webhooks.sendgrid, methods=["POST"]),
+    Route("/webhooks/twilio/{account_id}/status", webhooks.twilio_status, methods=["POST"]),
+    Route("/webhooks/twilio/{account_id}/inbound", webhooks.twilio_inbound_message, methods=["POST"]),
     Route("/invoices/pdf", endpoints.invoice_pdf, methods=["POST"]),
     Route("/portal/.well-known/jwks.json", endpoints.jwks),
     Route("/health", endpoints.health),
@@ -98,6 +102,9 @@ def build_app(settings: EdgeSettings, pdf: Pdf) -> Starlette:
         refresh_tokens=RefreshTokens(next(iter(peppers.values()))),
         storage=StorageSigner(http, settings.supabase_url, anon_key),
         documents=Documents(http, settings.supabase_url, anon_key, pdf),
+        webhooks=Webhooks(
+            WebhookDatabase(calls), settings.webhook_url, settings.sendgrid_webhook_key or None
+        ),
         trusted_proxies=settings.trusted_proxies,
     )
 

@@ -22,11 +22,14 @@ from workers.edge.secrets import SecretVerifier
 from workers.edge.settings import Network
 from workers.edge.storage import URL_SECONDS, StorageSigner
 from workers.edge.tokens import TOKEN_SECONDS, RefreshTokens, TokenSigner, sha256_hex
+from workers.edge.webhooks_database import Webhooks
 
 MAX_LOGINS = 32
 """Logins in progress or waiting; the next one is told to come back, before anything is counted."""
 MAX_RENDERINGS = 8
 """Documents being made or waiting for the one renderer."""
+MAX_WEBHOOKS = 32
+"""Webhooks being taken in; the provider of one more tries again later."""
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +65,11 @@ class Edge:
     refresh_tokens: RefreshTokens
     storage: StorageSigner
     documents: Documents
+    webhooks: Webhooks
     trusted_proxies: tuple[Network, ...]
     logins: Admission = field(default_factory=lambda: Admission(MAX_LOGINS))
     renderings: Admission = field(default_factory=lambda: Admission(MAX_RENDERINGS))
+    webhook_places: Admission = field(default_factory=lambda: Admission(MAX_WEBHOOKS))
 
     def client(self, request: Request) -> Client:
         """Return who is asking."""

@@ -19,6 +19,7 @@ STATUS = {
     "proof_invalid": 401,
     "not_allowed": 403,
     "confirmation_refused": 403,
+    "webhook_refused": 403,
     "document_not_found": 404,
     "link_invalid": 404,
     "device_not_found": 404,

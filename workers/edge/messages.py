@@ -132,6 +132,14 @@ MESSAGES: dict[str, dict[str, tuple[str, str]]] = {
         "fr": ("Ce code PIN est trop facile à deviner", "Choisissez six chiffres sans suite ni répétition"),
         "en": ("This PIN is too easy to guess", "Choose six digits without a run or a repetition"),
     },
+    "webhook_refused": {
+        "nl": (
+            "Deze webhook is niet ondertekend door de account van dit adres",
+            "Controleer sleutel en adres",
+        ),
+        "fr": ("Ce webhook n'est pas signé par le compte de cette adresse", "Vérifiez la clé et l'adresse"),
+        "en": ("This webhook is not signed by the account of this address", "Check the key and the address"),
+    },
     "not_found": {
         "nl": ("Dit adres bestaat niet", "Controleer het pad"),
         "fr": ("Cette adresse n'existe pas", "Vérifiez le chemin"),
@@ -148,9 +156,9 @@ MESSAGES: dict[str, dict[str, tuple[str, str]]] = {
         "en": ("The request came in too slowly", "Try again"),
     },
     "request_too_large": {
-        "nl": ("De aanvraag is te groot", "Stuur hoogstens 16 KiB"),
-        "fr": ("La demande est trop grande", "Envoyez au plus 16 Kio"),
-        "en": ("The request is too large", "Send at most 16 KiB"),
+        "nl": ("De aanvraag is te groot", "Stuur minder: 16 KiB volstaat voor bijna alles"),
+        "fr": ("La demande est trop grande", "Envoyez moins : 16 Kio suffisent presque toujours"),
+        "en": ("The request is too large", "Send less: 16 KiB are enough for nearly everything"),
     },
     "unsupported_media_type": {
         "nl": ("De aanvraag is geen JSON", "Stuur Content-Type: application/json"),

@@ -201,23 +201,24 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise EdgeError("unsupported_media_type")
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await _read_limited(request)
-    except TimeoutError:
-        raise EdgeError("request_timeout") from None
+    raw = await read_raw(request, MAX_BODY_BYTES)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise EdgeError("invalid_request", fields=_wrong_fields(model, error)) from None
 
 
-async def _read_limited(request: Request) -> bytes:
+async def read_raw(request: Request, max_bytes: int) -> bytes:
+    """Return the body as it came. Raises EdgeError: `request_too_large`, `request_timeout`."""
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY_BYTES:
-            raise EdgeError("request_too_large")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > max_bytes:
+                    raise EdgeError("request_too_large")
+    except TimeoutError:
+        raise EdgeError("request_timeout") from None
     return bytes(raw)
 
 

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from workers.core.errors import HostRefused
 from workers.core.hosts import Environment, register_for
 from workers.edge.keys import SigningKeys
+from workers.edge.webhooks_signatures import sendgrid_key
 
 PORTAL_ISSUER = "https://portal.autexor.be"
 """The `iss` of every portal token; the pre-request in the database holds the same constant."""
@@ -53,6 +54,10 @@ class EdgeSettings(PepperSettings):
     edge_port: int = Field(ge=1, le=65535)
     # Where apps reach the edge, as their proofs name it; the project's own functions when not given.
     portal_api_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    # Where providers reach the edge, as their signatures name it; the project's own functions when not given.
+    edge_url: str = ""
+    # What the events of Autexor's own SendGrid account are verified with; without it they are refused.
+    sendgrid_webhook_key: str = ""
     # The edge listens on loopback alone: whoever reaches it is a proxy of this machine.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = LOOPBACK
     portal_origins: Annotated[tuple[str, ...], NoDecode, Field(validate_default=True)] = ()
@@ -65,6 +70,20 @@ class EdgeSettings(PepperSettings):
             return register_for(environment, value).check(value)
         except HostRefused as refused:
             raise ValueError(refused.reason) from None
+
+    @field_validator("edge_url")
+    @classmethod
+    def _called(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("environment") != "devstack" and not value.startswith("https://"):
+            raise ValueError("the address must begin with https://")
+        return value.rstrip("/")
+
+    @field_validator("sendgrid_webhook_key")
+    @classmethod
+    def _verifies(cls, value: str) -> str:
+        if value and sendgrid_key(value) is None:
+            raise ValueError("is not the verification key of a signed event webhook")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -84,6 +103,11 @@ class EdgeSettings(PepperSettings):
         if not value or not all(re.fullmatch(r"https://[^/*\s]+", origin) for origin in value):
             raise ValueError("name the origins of the portal, as https://host, with commas between them")
         return value
+
+    @property
+    def webhook_url(self) -> str:
+        """The address that `/webhooks/…` is reached at, without a slash at the end."""
+        return self.edge_url or f"{self.supabase_url}/functions/v1"
 
     @property
     def public_urls(self) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from workers.core.jobs import Job, PushJob, RenderJob, SendJob
+from workers.core.jobs import CheckJob, Job, PushJob, ReceiptsJob, RenderJob, SendJob
 from workers.core.outcomes import Outcome
+from workers.handlers.check_push_receipts import check_push_receipts
+from workers.handlers.check_template import check_template
 from workers.handlers.render_invoice import render_invoice
 from workers.handlers.send_message import send_message
 from workers.handlers.send_push import send_push
@@ -19,3 +21,7 @@ def handle(job: Job, ports: Ports) -> Outcome:
             return send_message(job, ports)
         case PushJob():
             return send_push(job, ports)
+        case CheckJob():
+            return check_template(job, ports)
+        case ReceiptsJob():
+            return check_push_receipts(job, ports)

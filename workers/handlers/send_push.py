@@ -13,7 +13,7 @@ from workers.ports import Ports
 def send_push(job: PushJob, ports: Ports) -> Outcome:
     """Done once the push service gave a ticket: that is not yet a delivery."""
     data = {"notification_id": str(job.data.notification_id), "kind": job.data.kind}
-    push = render_push(job.template, job.locale, job.details)
+    push = render_push(job.template, job.locale, job.details, job.wording)
     try:
         with calling_provider():
             ticket = ports.pusher.push(job.expo_token, push, data)

@@ -18,10 +18,12 @@ from devstack.config import ROOT, free_port
 from devstack.keys import PORTAL_PEPPER, generate
 from devstack.testing import Database
 from sql_tests.cast import OLGA
+from sql_tests.signing import SendGridSigner
 
 READY_SECONDS = 20
 PUBLIC_URL = "http://127.0.0.1:9/functions/v1"
 NUMBERS = count(1)
+PLATFORM = SendGridSigner()
 PASSWORD = "vier-paarden-in-mei"
 ADDRESSES = (f"198.51.100.{number}" for number in count(1))
 NOORD = "11111111-0000-4000-8000-000000000001"
@@ -52,6 +54,8 @@ class Portal:
     database: Database
     address: str
     log: Path
+    public_url: str = PUBLIC_URL
+    sendgrid: SendGridSigner = PLATFORM
 
     def post(
         self, path: str, body: dict[str, Any], token: str | None = None, proof: str | None = None
@@ -202,6 +206,7 @@ def settings_of(database: Database, port: int) -> dict[str, str]:
         "AUTEXOR_PORTAL_SIGNING_KEYS": json.dumps({"keys": list(keys.portal_keys)}),
         "AUTEXOR_PORTAL_PEPPER": PORTAL_PEPPER,
         "AUTEXOR_EDGE_PORT": str(port),
+        "AUTEXOR_SENDGRID_WEBHOOK_KEY": PLATFORM.public_key,
         "AUTEXOR_TRUSTED_PROXIES": "127.0.0.1",
     }
 

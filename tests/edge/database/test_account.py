@@ -1,13 +1,14 @@
 """A customer's access from the invitation to its end, over HTTP and the real SQL."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from sql_tests.steps import claim, finish
+from devstack.testing import Database
+from sql_tests.steps import change, claim, finish
 from workers.core.jobs import SendJob, parse_job
 from workers.core.messages import render_mail
 
@@ -260,6 +261,17 @@ def test_a_key_proved_at_activation_or_binding_is_the_devices_from_the_start(
     assert portal.post("login", person, proof=another_key.proof(at("login"))).status_code == 200
 
 
+def one_after_the_other(database: Database) -> Iterator[dict[str, Any]]:
+    """Every message there is to send; of one garage few are under way at once."""
+    while True:
+        change(database, "update pgmq.q_send set vt = now()")
+        claimed = claim(database, "send", max_jobs=1)
+        if not claimed:
+            return
+        yield claimed[0]
+        finish(database, "send", claimed[0])
+
+
 @pytest.mark.req("P2", "P3")
 def test_workers_take_every_mail_about_access_and_its_token_works(
     portal: Any, member: Member, invite: Callable[[], Any]
@@ -274,7 +286,7 @@ def test_workers_take_every_mail_about_access_and_its_token_works(
     portal.post("email/change", part(person, CONFIRMED, new_email=new), tokens["access_token"])
     portal.mailed("portal_email_change", new)
     jobs = {}
-    for claimed in claim(portal.database, "send"):
+    for claimed in one_after_the_other(portal.database):
         job = parse_job(claimed["job"])
         if isinstance(job, SendJob) and job.recipient.address in (
             person["email"],
@@ -285,7 +297,6 @@ def test_workers_take_every_mail_about_access_and_its_token_works(
                 job,
                 render_mail(job, "https://portal.autexor.be", "https://app.autexor.be"),
             )
-            finish(portal.database, "send", claimed)
     assert set(jobs) == {
         "portal_invited",
         "portal_password_reset",
