@@ -7,7 +7,7 @@ PYTHON ?= python3
 AUTEXOR := .venv/bin/autexor
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants soak check up down reset lock clean
+.PHONY: help setup demo test mutants soak chaos throughput check up down reset lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -25,6 +25,12 @@ mutants: setup ## Open one thing at a time in a copy of the database, and see th
 
 soak: setup ## Run 500 sockets and 100 changes a second for a minute, and count what is lost
 	@.venv/bin/python -m benchmarks.soak
+
+chaos: setup ## Kill workers 200 times over 5,000 messages, and account for every one of them (some ten minutes)
+	@.venv/bin/python -m benchmarks.chaos
+
+throughput: setup ## Measure messages a second, time to the provider, and a worker's memory
+	@.venv/bin/python -m benchmarks.throughput
 
 check: setup ## Run formatter, linters, types, room rules, policies and generated docs
 	@.venv/bin/ruff format --check .
