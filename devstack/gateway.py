@@ -92,8 +92,13 @@ class _Proxies:
         )
 
     async def rest(self, request: Request) -> Response:
-        """PostgREST; an API key alone is the token of its role."""
-        headers = {}
+        """PostgREST; an API key alone is the token of its role.
+
+        As on the hosted platform it learns the caller's address from the outermost proxy, whatever the caller
+        says about it.
+        """
+        address = request.client.host if request.client else HOST
+        headers = {"cf-connecting-ip": address, "x-forwarded-for": address}
         key = request.headers.get("apikey") or request.query_params.get("apikey")
         if key and "authorization" not in request.headers:
             headers["authorization"] = f"Bearer {key}"

@@ -51,26 +51,26 @@ WORDS = f"""
 with ours as (
     select c.oid::regclass::text as name, n.nspname, c.*
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname in ('public', 'portal', 'private', 'audit') and c.relkind in ('r', 'p')
+     where n.nspname in ('public', 'portal', 'website', 'private', 'audit') and c.relkind in ('r', 'p')
 ), tenant as (
     select o.*, case o.name when 'public.garages' then 'id' else 'garage_id' end as tenant_column
       from ours o where o.name not in ({_listed(GLOBAL_TABLES)})
 ), routines as (
     select p.oid::regprocedure::text as name, p.* from pg_proc p
-     where p.pronamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where p.pronamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
 ), privileges as (
     select 'table ' || c.oid::regclass::text as name, c.relkind, acl.grantee, acl.privilege_type
       from pg_class c cross join aclexplode(c.relacl) acl
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
     union all
     select 'column ' || a.attrelid::regclass::text || '.' || a.attname, 'c', acl.grantee, acl.privilege_type
       from pg_attribute a join pg_class c on c.oid = a.attrelid cross join aclexplode(a.attacl) acl
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
 ), policies as (
     select p.polrelid::regclass::text as name, p.*,
            pg_get_expr(p.polqual, p.polrelid) as reads, pg_get_expr(p.polwithcheck, p.polrelid) as writes
       from pg_policy p join pg_class c on c.oid = p.polrelid
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit', 'storage')
+     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit', 'storage')
 )
 """
 
@@ -248,7 +248,7 @@ FUNCTIONS = (
     Rule(
         "no function in an exposed schema runs with its owner's rights",
         """select name from routines
-            where prosecdef and pronamespace::regnamespace::text in ('public', 'portal')""",
+            where prosecdef and pronamespace::regnamespace::text in ('public', 'portal', 'website')""",
         "alter function public.issue_invoice security definer",
     ),
     Rule(
@@ -269,18 +269,18 @@ FUNCTIONS = (
     Rule(
         "views ask with the rights of who looks",
         """select oid::regclass from pg_class
-            where relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+            where relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
               and (relkind = 'm' or (relkind = 'v' and not coalesce(
                    reloptions && array['security_invoker=on', 'security_invoker=true'], false)))""",
         "alter view portal.invoices reset (security_invoker)",
     ),
     Rule(
         "views and calls of an exposed schema are explained",
-        """select name from routines where pronamespace::regnamespace::text in ('public', 'portal')
+        """select name from routines where pronamespace::regnamespace::text in ('public', 'portal', 'website')
               and obj_description(oid, 'pg_proc') is null
             union all select oid::regclass::text from pg_class
             where relkind = 'v' and obj_description(oid) is null
-              and relnamespace::regnamespace::text in ('public', 'portal')""",
+              and relnamespace::regnamespace::text in ('public', 'portal', 'website')""",
         "comment on view portal.invoices is null",
         (),
     ),

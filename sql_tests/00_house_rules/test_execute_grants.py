@@ -8,7 +8,7 @@ QUERY = """
 select concat_ws(' ', case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end,
            p.oid::regprocedure)
   from pg_proc p cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) acl
- where p.pronamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+ where p.pronamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
    and acl.grantee <> p.proowner
  order by 1
 """
