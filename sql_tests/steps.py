@@ -26,6 +26,7 @@ RESULTS: dict[str, Row] = {
         "provider_message_id": "sg-1",
     },
     "push": {"ticket_id": "ticket-1", "provider": "expo"},
+    "website": {"template_version": "1", "provider": "sendgrid", "provider_message_id": "sg-1"},
 }
 
 
@@ -186,7 +187,7 @@ def finish(
 
 def work(database: Database) -> None:
     """Do all the work there is, successfully."""
-    for queue in ("render", "send", "push"):
+    for queue in ("render", "send", "push", "website"):
         for claimed in claim(database, queue):
             finish(database, queue, claimed)
 

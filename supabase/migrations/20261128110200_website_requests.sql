@@ -32,7 +32,7 @@ create table website.requests (
 alter table website.requests enable row level security;
 alter table website.requests force row level security;
 comment on table website.requests is
-    'controller=autexor; retention=website.settings request_days after closing. What visitors of the website ask';
+    'controller=autexor; retention=request_days of the settings after closing. What visitors of the website ask';
 comment on column website.requests.id is 'internal';
 comment on column website.requests.kind is 'internal';
 comment on column website.requests.legal_basis is

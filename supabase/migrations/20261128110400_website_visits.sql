@@ -27,7 +27,7 @@ create table website.consents (
 alter table website.consents enable row level security;
 alter table website.consents force row level security;
 comment on table website.consents is
-    'controller=autexor; retention=website.settings proof_months. What a browser consented to and withdrew, line by line; the last line counts';
+    'controller=autexor; retention=proof_months of the settings. What a browser consented to and withdrew, line by line; the last line counts';
 comment on column website.consents.id is 'internal';
 comment on column website.consents.visitor_id is
     'personal(usage; subject=visitor; on_erasure=keep:consent): random, made in the browser, known to nobody else';
@@ -58,7 +58,7 @@ create table website.page_views (
 alter table website.page_views enable row level security;
 alter table website.page_views force row level security;
 comment on table website.page_views is
-    'controller=autexor; retention=website.settings page_view_days. Which page was asked for; of nobody, but for those who consented to statistics';
+    'controller=autexor; retention=page_view_days of the settings. Which page was asked for; of nobody, but for those who consented to statistics';
 comment on column website.page_views.id is 'internal';
 comment on column website.page_views.path is 'internal: without query, fragment and long numbers';
 comment on column website.page_views.visitor_day_sha256 is

@@ -12,7 +12,7 @@ create table website.rights_actions (
 alter table website.rights_actions enable row level security;
 alter table website.rights_actions force row level security;
 comment on table website.rights_actions is
-    'controller=autexor; retention=website.settings proof_months. That somebody''s data was handed out or erased, without the data';
+    'controller=autexor; retention=proof_months of the settings. That somebody''s data was handed out or erased, without the data';
 comment on column website.rights_actions.id is 'internal';
 comment on column website.rights_actions.action is 'internal';
 comment on column website.rights_actions.email_sha256 is

@@ -23,7 +23,7 @@ create table audit.client_errors (
 alter table audit.client_errors enable row level security;
 alter table audit.client_errors force row level security;
 comment on table audit.client_errors is
-    'controller=garage; retention=website.settings client_error_days after it was last seen. Errors of the garage''s software and of its customers'' portal, one row a kind';
+    'controller=garage; retention=client_error_days of the settings after it was last seen. Errors of the garage''s software and of its customers'' portal, one row a kind';
 comment on column audit.client_errors.id is 'internal';
 comment on column audit.client_errors.garage_id is 'internal';
 comment on column audit.client_errors.app is 'internal';
@@ -64,7 +64,7 @@ create table website.client_errors (
 alter table website.client_errors enable row level security;
 alter table website.client_errors force row level security;
 comment on table website.client_errors is
-    'controller=autexor; retention=website.settings client_error_days after it was last seen. Errors at no garage: of the website, and of people who work for none';
+    'controller=autexor; retention=client_error_days of the settings after it was last seen. Errors at no garage: of the website, and of people who work for none';
 comment on column website.client_errors.id is 'internal';
 comment on column website.client_errors.app is 'internal';
 comment on column website.client_errors.group_sha256 is
