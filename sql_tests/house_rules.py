@@ -81,7 +81,8 @@ with ours as (
     select p.polrelid::regclass::text as name, p.*,
            pg_get_expr(p.polqual, p.polrelid) as reads, pg_get_expr(p.polwithcheck, p.polrelid) as writes
       from pg_policy p join pg_class c on c.oid = p.polrelid
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit', 'storage')
+     where c.relnamespace::regnamespace::text
+           in ('public', 'portal', 'website', 'private', 'audit', 'storage')
 )
 """
 

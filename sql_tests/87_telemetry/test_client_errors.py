@@ -1,4 +1,4 @@
-"""Errors of our apps: cleaned before they are kept, counted by kind, limited, and shown to whom they concern."""
+"""Errors of our apps: cleaned before they are kept, counted by kind, limited, shown to whom they concern."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -41,7 +41,7 @@ SECRETS = {
     f"hash {HEX}": "hash [token]",
     "row 11111111-0000-4000-8000-000000000001": "row [id]",
     "car WVWZZZCDZMW123456, 1-ABC-234": "car [vin], [plate]",
-    "GET https://olga:geheim@api.autexor.be/rest/v1/x?apikey=abc&select=* 500": "GET https://api.autexor.be/rest/v1/x 500",
+    "GET https://olga:geheim@autexor.be/rest/v1/x?apikey=abc&a=* 500": "GET https://autexor.be/rest/v1/x 500",
     "$argon2id$v=19$m=47104,t=1,p=1$c2FsdA$cGFzcw": "[hash]",
 }  # fmt: skip
 HIDDEN = (
