@@ -28,6 +28,8 @@ MailTemplate = Literal[
     "portal_device_code",
     "portal_email_change",
     "portal_notice",
+    "website_notice",
+    "website_acknowledgement",
 ]
 PortalEvent = Literal[
     "password_changed", "pin_changed", "email_change_asked", "email_changed", "device_added", "account_closed"
@@ -35,8 +37,8 @@ PortalEvent = Literal[
 PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
-QueueName = Literal["render", "send", "push"]
-QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
+QueueName = Literal["render", "send", "push", "website"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "website")
 
 
 class Payload(BaseModel):
@@ -156,7 +158,6 @@ class JobBase(Payload):
     """What every job carries; `subject_id` is the row it is about, `attempt` counts from 1."""
 
     subject_id: UUID
-    garage_id: UUID
     attempt: int
 
 
@@ -164,6 +165,7 @@ class RenderJob(JobBase):
     """Make the PDF of an invoice and file it."""
 
     kind: Literal["render_invoice"]
+    garage_id: UUID
     invoice_id: UUID
     version: int
     storage_bucket: str
@@ -245,6 +247,17 @@ class PortalContext(Payload):
         return self
 
 
+class WebsiteContext(Payload):
+    """What a mail about a request on autexor.be says: that there is one, and nothing of what a visitor typed.
+
+    `received_at` is the time at Brussels.
+    """
+
+    request_id: UUID
+    request_kind: Literal["contact", "demo", "privacy"]
+    received_at: datetime
+
+
 MAIL_CONTEXTS: dict[MailTemplate, type[Payload]] = {
     "invoice_issued": InvoiceIssuedContext,
     "credit_note_issued": InvoiceIssuedContext,
@@ -255,25 +268,32 @@ MAIL_CONTEXTS: dict[MailTemplate, type[Payload]] = {
     "portal_device_code": PortalContext,
     "portal_email_change": PortalContext,
     "portal_notice": PortalContext,
+    "website_notice": WebsiteContext,
+    "website_acknowledgement": WebsiteContext,
 }
 
 
 class SendJob(JobBase):
-    """Send one e-mail."""
+    """Send one e-mail; those of Autexor's own website are of no garage."""
 
     kind: Literal["send_message"]
+    garage_id: UUID | None
     channel: Literal["email"]
     template: MailTemplate
     locale: Locale
     recipient: Recipient
     sender: Sender
-    context: InvoiceIssuedContext | MemberInvitedContext | MessageReceivedContext | PortalContext
+    context: (
+        InvoiceIssuedContext | MemberInvitedContext | MessageReceivedContext | PortalContext | WebsiteContext
+    )
     attachment: Attachment | None
 
     @model_validator(mode="after")
     def _suits(self) -> Self:
         if not isinstance(self.context, MAIL_CONTEXTS[self.template]):
             raise ValueError("this context is not of this template")
+        if isinstance(self.context, WebsiteContext) != (self.garage_id is None):
+            raise ValueError("a mail is of a garage, or of the website")
         if isinstance(self.context, PortalContext) and (
             (self.template == "portal_notice") != (self.context.event is not None)
         ):
@@ -299,6 +319,7 @@ class PushJob(JobBase):
     """Push one notification to one device; `details` are None unless its customer allowed them."""
 
     kind: Literal["send_push"]
+    garage_id: UUID
     expo_token: str
     template: PushTemplate
     locale: Locale

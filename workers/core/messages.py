@@ -18,6 +18,7 @@ from workers.core.jobs import (
     PushDetails,
     PushTemplate,
     SendJob,
+    WebsiteContext,
 )
 from workers.core.templating import template
 
@@ -31,6 +32,8 @@ MAIL_TEMPLATE_VERSIONS: dict[MailTemplate, str] = {
     "portal_device_code": "portal_device_code/1",
     "portal_email_change": "portal_email_change/1",
     "portal_notice": "portal_notice/1",
+    "website_notice": "website_notice/1",
+    "website_acknowledgement": "website_acknowledgement/1",
 }
 
 # Where a link leads on the portal.
@@ -122,6 +125,8 @@ def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
         return {"locale": job.locale, "portal_url": portal_url, **context.model_dump()}
     if isinstance(context, PortalContext):
         return _portal_values(job.template, job.locale, context, portal_url)
+    if isinstance(context, WebsiteContext):
+        return _website_values(job.locale, context)
     if isinstance(context, MemberInvitedContext):
         return {
             "locale": job.locale,
@@ -141,6 +146,17 @@ def _values(job: SendJob, portal_url: str, dms_url: str) -> dict[str, Any]:
         "due_date": money.long_date(context.due_date, job.locale),
         "iban": money.iban_groups(context.iban),
         "has_payment": context.gross_total > 0,
+    }
+
+
+def _website_values(locale: Locale, context: WebsiteContext) -> dict[str, Any]:
+    return {
+        "locale": locale,
+        "garage_name": "Autexor",
+        "kind": context.request_kind,
+        "request_id": context.request_id,
+        "reference": str(context.request_id)[:8],
+        "at": money.long_moment(context.received_at, locale),
     }
 
 
