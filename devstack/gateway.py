@@ -153,6 +153,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the first hop is us: what the caller says of its own address is its own talk
         timeout_graceful_shutdown=2,
         ws="websockets-sansio",
         ws_max_size=5_000_000,

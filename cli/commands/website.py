@@ -1,4 +1,4 @@
-"""`autexor website`: what visitors of autexor.be ask, and their rights; for staff of Autexor, not for garages."""
+"""`autexor website`: what visitors of autexor.be ask, and their rights; for staff of Autexor alone."""
 
 from datetime import date
 from enum import StrEnum
