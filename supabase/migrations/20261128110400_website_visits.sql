@@ -175,7 +175,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.check_consent(visitor_id, purpose, locale);
-    if private.is_too_often('website consent', private.client_network(), 60, interval '1 hour') then
+    if private.is_too_often('website consent', private.client_network(), 60, interval '1 hour')
+        or private.is_too_often('website consents', 'all', 6000, interval '1 hour') then
         perform private.refuse('too_many_requests', 'Too many requests at once',
             'Try again in an hour, or write to info@autexor.be', 429);
     elsif give_consent.policy_version is distinct from private.require_policy() then
@@ -261,7 +262,8 @@ begin
     if page is null then
         perform private.refuse('page_path_invalid', 'This is no path of a page',
             'Send the path alone, without address and query');
-    elsif private.is_too_often('page view', network, 300, interval '10 minutes') then
+    elsif private.is_too_often('page view', network, 300, interval '10 minutes')
+        or private.is_too_often('page views', 'all', 30000, interval '10 minutes') then
         return; -- not kept, and nobody needs to know
     end if;
     insert into website.page_views (path, visitor_day_sha256, browser, is_mobile, visitor_id,
