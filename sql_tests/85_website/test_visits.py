@@ -88,7 +88,7 @@ def test_of_a_user_agent_its_family_is_kept(site: Database, agent: str) -> None:
 def test_a_flood_of_page_views_is_not_kept(site: Database) -> None:
     view(site)
     full = "update private.rate_limits set hits = 300 where key = private.limit_key('page view', %s)"
-    change(site, full, "198.51.100.7")
+    change(site, full, "198.51.100.7/32")
     view(site)
     assert len(views(site)) == 1
     view(site, "198.51.100.8")
@@ -183,7 +183,7 @@ def test_what_is_no_consent_is_refused(
 def test_consents_are_limited_and_withdrawing_is_not(site: Database) -> None:
     consent(site)
     full = "update private.rate_limits set hits = 60 where key = private.limit_key('website consent', %s)"
-    change(site, full, "198.51.100.7")
+    change(site, full, "198.51.100.7/32")
     with refused("too_many_requests", 429):
         consent(site, purpose="marketing")
     ask(site, "withdraw_consent", **CONSENT)

@@ -50,8 +50,9 @@ set search_path = pg_catalog, pg_temp
 as $$
     -- One line of a provider holds a /64 of IPv6 addresses; IPv4 in IPv6 clothes is IPv4.
     select case
-               when family(plain) = 4 then host(plain)
-               when plain <<= '::ffff:0:0/96' then host('0.0.0.0'::inet + (plain - '::ffff:0:0'::inet))
+               when family(plain) = 4 then network(plain)::text
+               when plain <<= '::ffff:0:0/96'
+                   then network('0.0.0.0'::inet + (plain - '::ffff:0:0'::inet))::text
                else network(set_masklen(plain, 64))::text end
       from (select case when pg_input_is_valid(btrim(network_of.address), 'inet')
                         then host(btrim(network_of.address)::inet)::inet end) as given (plain);
