@@ -36,6 +36,7 @@ def test_an_operator_is_one(database: Database) -> None:
         CARLA.actor,
         ADA.but("Ada's id as a customer", role="portal"),
         ADA.but("Ada in Olga's sign-in", session_id=OLGA.claims["session_id"]),
+        OLGA.but("Olga in Ada's sign-in", session_id=ADA.claims["session_id"]),
         ADA.but("Ada without a sign-in", session_id=None),
         OLGA.but("Olga with metadata", user_metadata={"operator": True}, app_metadata={"operator": True}),
         OLGA.but("Olga at no garage", garage_id=None),

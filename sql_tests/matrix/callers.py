@@ -166,6 +166,7 @@ def _operators(connection: Connection) -> Iterator[Caller]:
     yield replace(nobody(ADA), name="operator", is_operator=True)
     naming = ADA.but("operator naming Noord", garage_id=NOORD)
     yield replace(nobody(naming), is_operator=True)
+    yield nobody(OLGA.but("Olga in an operator's sign-in", session_id=ADA.claims["session_id"]))
     revoked = hire(connection, 16, ZUID, "mechanic", is_revoked=True)
     connection.execute(
         "insert into private.operators (user_id, revoked_at) values (%s, now())", (revoked.claims["sub"],)
