@@ -12,7 +12,7 @@ from cli.errors import explain, report
 
 COMMANDS = (
     *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions", "providers"),
-    *("templates", "audit", "keys", "worker", "policies", "docs"),
+    *("templates", "audit", "telemetry", "website", "keys", "worker", "policies", "docs"),
 )
 
 

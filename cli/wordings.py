@@ -8,7 +8,7 @@ from cli.lookups import Record
 from workers.core.accounts import Wording
 from workers.core.checking import preview
 from workers.core.gsm import measure
-from workers.core.kinds import KINDS, Channel, MessageKind
+from workers.core.kinds import GARAGE_KINDS, Channel, MessageKind
 from workers.core.payload import LOCALES, Locale
 from workers.core.sandbox import WordingRefused
 from workers.core.shipped import shipped
@@ -18,7 +18,7 @@ def all_shipped() -> list[Record]:
     """Every template that ships, as a row."""
     return [
         shipped_row(kind, channel, locale)
-        for kind, about in KINDS.items()
+        for kind, about in GARAGE_KINDS.items()
         for channel in about.channels
         for locale in LOCALES
     ]
@@ -104,10 +104,10 @@ def refused(problem: str) -> CommandFailed:
 
 def refuse_unsent(kind: MessageKind, channel: Channel) -> None:
     """Raises Misuse for a channel that such a message is not sent by."""
-    if channel not in KINDS[kind].channels:
+    if channel not in GARAGE_KINDS[kind].channels:
         raise Misuse(
             "channel_not_of_kind",
             f"{kind} is not sent by {channel}",
-            f"it goes by {', '.join(KINDS[kind].channels)}",
+            f"it goes by {', '.join(GARAGE_KINDS[kind].channels)}",
             "Choose one of these with --channel",
         )

@@ -92,8 +92,13 @@ class _Proxies:
         )
 
     async def rest(self, request: Request) -> Response:
-        """PostgREST; an API key alone is the token of its role."""
-        headers = {}
+        """PostgREST; an API key alone is the token of its role.
+
+        As on the hosted platform it learns the caller's address from the outermost proxy, whatever the caller
+        says about it.
+        """
+        address = request.client.host if request.client else HOST
+        headers = {"cf-connecting-ip": address, "x-forwarded-for": address}
         key = request.headers.get("apikey") or request.query_params.get("apikey")
         if key and "authorization" not in request.headers:
             headers["authorization"] = f"Bearer {key}"
@@ -150,6 +155,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the first hop is us: what the caller says of its own address is its own talk
         timeout_graceful_shutdown=2,
         ws="websockets-sansio",
         ws_max_size=5_000_000,

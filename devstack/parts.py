@@ -60,7 +60,7 @@ def product_environment(settings: Settings, state: State, keys: Keys) -> dict[st
 def _postgrest(state: State, keys: Keys) -> Part:
     address = postgrest.Address(state.ports["postgrest"], state.ports["postgrest_admin"])
     db_url = conninfo(state.ports["postgres"], "authenticator")
-    schemas = "public" if state.is_bare else "public, portal"
+    schemas = "public" if state.is_bare else postgrest.EXPOSED
     environment = postgrest.environment(db_url, address, keys, schemas)
     return Part("postgrest", (str(find_postgrest()),), environment, address.ready_url)
 

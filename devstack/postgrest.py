@@ -16,6 +16,7 @@ from devstack.errors import StackError
 from devstack.keys import Keys
 
 READY_SECONDS = 20.0
+EXPOSED = "public, portal, website"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Address:
         return f"http://{HOST}:{self.admin_port}/ready"
 
 
-def environment(db_url: str, address: Address, keys: Keys, schemas: str = "public, portal") -> dict[str, str]:
+def environment(db_url: str, address: Address, keys: Keys, schemas: str = EXPOSED) -> dict[str, str]:
     """The settings of an instance for one database; `db_url` is that of role authenticator."""
     return {
         "PGRST_DB_URI": db_url,

@@ -345,6 +345,9 @@ export type Database = {
       "register_push_token":
       { Args: { "expo_token": string,"platform"?: string,"shows_details"?: boolean }; Returns: undefined
       },
+      "report_error":
+      { Args: { "message": string,"release"?: string,"stack"?: string,"url"?: string }; Returns: undefined
+      },
       "send_message":
       { Args: { "body"?: string,"conversation_id"?: string,"photo_id"?: string }; Returns: {
           "body": string,

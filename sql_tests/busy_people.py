@@ -2,7 +2,7 @@
 
 from devstack.testing import Database
 from sql_tests import steps
-from sql_tests.cast import NOORD, OLGA, OTTO, Customer
+from sql_tests.cast import ADA, ANON, NOORD, OLGA, OTTO, Customer
 
 TOKEN = """
 insert into private.invitation_tokens (garage_id, communication_id, token)
@@ -34,6 +34,27 @@ select %(garage)s, id, 'sms', %(address)s, '+3249900000' || %(number)s::text,
 """
 
 
+WEBSITE = (
+    "select website.submit_request('demo', 'Vera', 'vera-{0}@example.test', 'Graag een demo')",
+    "select website.give_consent('0f8fad5b-d9cb-469f-a165-70867728950e', 'statistics', '2026-02-23')",
+    "select website.record_page_view('/prijzen')",
+    "select website.report_error('TypeError on the website')",
+)
+HANDLED = (
+    "select (website.follow_up(r.id, 'Gebeld')).id from website.requests r where r.status = 'new'",
+    "select website.export_visitor('vera-{0}@example.test')",
+)
+
+
+def visit_the_website(database: Database, number: int) -> None:
+    """A visitor asks and consents, an operator takes it up, and mails go out."""
+    for actor, statements in ((ANON, WEBSITE), (ADA, HANDLED)):
+        with actor.acting(database) as connection:
+            for statement in statements:
+                connection.execute(statement.format(number).encode())
+            connection.commit()
+
+
 def keep_busy(database: Database, customer: Customer) -> None:
     """Invitations by the garage's owner, their mails sent; tokens as if they were still to be sent."""
     owner = OLGA if customer.garage_id == NOORD else OTTO
@@ -43,6 +64,7 @@ def keep_busy(database: Database, customer: Customer) -> None:
         connection.execute("select public.invite_member(%s, 'mechanic')", (address,))
         newcomer = steps.one(connection, NEWCOMER, customer.garage_id, newcomers)
         connection.execute("select public.invite_customer(%s)", (newcomer,))
+        connection.execute("select public.report_error('TypeError at a garage')")
         connection.commit()
     steps.edge(
         database,
@@ -52,6 +74,7 @@ def keep_busy(database: Database, customer: Customer) -> None:
         client_ip="192.0.2.1",
         user_agent="tests",
     )
+    visit_the_website(database, customer.number)
     steps.work(database)
     steps.change(database, TOKEN, address)
     steps.change(database, PORTAL_TOKEN, newcomers)

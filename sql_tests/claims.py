@@ -37,7 +37,7 @@ with recursive ours as (
            p.pronamespace::regnamespace::text || '.' || quote_ident(p.proname) as called, p.prosrc,
            array(select t::regtype::text from unnest(p.proargtypes::oid[]) t) as types
       from pg_proc p
-     where p.pronamespace::regnamespace::text in ('public', 'portal', 'private')
+     where p.pronamespace::regnamespace::text in ('public', 'portal', 'website', 'private')
        and p.prokind = 'f' and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
 ), asked as (
     select o.* from ours o where exists (

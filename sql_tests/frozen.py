@@ -11,7 +11,7 @@ GOLDEN = Path(__file__).parent / "00_house_rules" / "grants.txt"
 LINES = """
 with ours as (
     select c.oid, c.oid::regclass::text as name, c.relacl from pg_class c
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
 ), api as (
     select oid, rolname from pg_roles
      where rolname in ('anon', 'authenticated', 'portal', 'service_role', 'worker', 'edge', 'authenticator')
@@ -19,7 +19,7 @@ with ours as (
 )
 select concat_ws(' ', rolname, 'usage', 'schema', n.nspname) as line
   from pg_namespace n cross join aclexplode(n.nspacl) acl join api on api.oid = acl.grantee
- where n.nspname in ('public', 'portal', 'private', 'audit', 'pgmq', 'vault')
+ where n.nspname in ('public', 'portal', 'website', 'private', 'audit', 'pgmq', 'vault')
 union all
 select concat_ws(' ', rolname, lower(privilege_type), name)
   from ours cross join aclexplode(relacl) acl join api on api.oid = acl.grantee

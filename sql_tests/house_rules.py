@@ -18,6 +18,7 @@ GLOBAL_TABLES = (
     "private.poisoned_messages",  # which messages broke, by number; of whom the row says
     "private.worker_heartbeats",  # Autexor's own processes
     "private.key_proofs",  # hashes of proofs that were used: whose does not matter
+    "private.operators",  # staff of Autexor, who are at no garage
 )
 # Columns whose name sounds like biometrics, and why they are not.
 NOT_BIOMETRIC = (
@@ -37,7 +38,18 @@ NOT_KEYS = (
     "public.work_order_photos.taken_by",
     "public.provider_accounts.secret_id",  # a row of the platform's vault
 )
-GRANTS_TO_ANON = ("private.garage_id()", "private.pre_request()", "private.refuse(text,text,text,integer)")
+GRANTS_TO_ANON = (
+    *("private.garage_id()", "private.pre_request()", "private.refuse(text,text,text,integer)"),
+    # What a visitor of the website may call, and behind each the function that does it.
+    *("website.privacy_policy(text,text)", "private.read_policy(text,text)"),
+    "website.submit_request(text,text,text,text,text,text,text)",
+    "private.submit_request(text,text,text,text,text,text,text)",
+    *("website.has_consent(uuid,text)", "private.has_consent(uuid,text,timestamp with time zone)"),
+    *("website.give_consent(uuid,text,text,text)", "private.give_consent(uuid,text,text,text)"),
+    *("website.withdraw_consent(uuid,text)", "private.withdraw_consent(uuid,text)"),
+    *("website.record_page_view(text,uuid,text)", "private.record_page_view(text,uuid,text)"),
+    *("website.report_error(text,text,text,text)", "private.report_error(text,text,text,text)"),
+)
 
 API_ROLES = "('anon', 'authenticated', 'portal', 'service_role')"
 SERVICE_ROLES = "('worker', 'edge')"
@@ -56,26 +68,27 @@ WORDS = f"""
 with ours as (
     select c.oid::regclass::text as name, n.nspname, c.*
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname in ('public', 'portal', 'private', 'audit') and c.relkind in ('r', 'p')
+     where n.nspname in ('public', 'portal', 'website', 'private', 'audit') and c.relkind in ('r', 'p')
 ), tenant as (
     select o.*, case o.name when 'public.garages' then 'id' else 'garage_id' end as tenant_column
-      from ours o where o.name not in ({_listed(GLOBAL_TABLES)})
+      from ours o where o.name not in ({_listed(GLOBAL_TABLES)}) and o.nspname <> 'website'
 ), routines as (
     select p.oid::regprocedure::text as name, p.* from pg_proc p
-     where p.pronamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where p.pronamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
 ), privileges as (
     select 'table ' || c.oid::regclass::text as name, c.relkind, acl.grantee, acl.privilege_type
       from pg_class c cross join aclexplode(c.relacl) acl
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
     union all
     select 'column ' || a.attrelid::regclass::text || '.' || a.attname, 'c', acl.grantee, acl.privilege_type
       from pg_attribute a join pg_class c on c.oid = a.attrelid cross join aclexplode(a.attacl) acl
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+     where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
 ), policies as (
     select p.polrelid::regclass::text as name, p.*,
            pg_get_expr(p.polqual, p.polrelid) as reads, pg_get_expr(p.polwithcheck, p.polrelid) as writes
       from pg_policy p join pg_class c on c.oid = p.polrelid
-     where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit', 'storage')
+     where c.relnamespace::regnamespace::text
+           in ('public', 'portal', 'website', 'private', 'audit', 'storage')
 )
 """
 
@@ -115,6 +128,26 @@ TABLES = (
               and p.reads = format('(%s = ( SELECT private.garage_id() AS garage_id))', tenant_column)
               and p.writes = p.reads) <> 1""",
         "alter policy tenant_floor on public.vehicles to authenticated",
+    ),
+    Rule(
+        "nothing of the website belongs to a garage",
+        """select o.name, a.attname from ours o join pg_attribute a on a.attrelid = o.oid
+            where o.nspname = 'website' and a.attnum > 0 and a.attname ~ '(garage|customer)'
+            union all select k.conrelid::regclass::text, k.conname from pg_constraint k
+              join ours o on o.oid = k.conrelid join ours p on p.oid = k.confrelid
+            where k.contype = 'f' and o.nspname = 'website'
+              and p.nspname <> 'website' and p.name <> 'private.operators'""",
+        "alter table website.requests add column garage_id uuid references public.garages (id)",
+        ("W1",),
+    ),
+    Rule(
+        "every table of the website has the operators' floor in exactly the house shape",
+        """select name from ours where nspname = 'website' and (select count(*) from policies p
+            where p.polrelid = ours.oid and p.polname = 'operator_floor' and not p.polpermissive
+              and p.polcmd = '*' and p.polroles = '{0}' and p.writes = p.reads
+              and p.reads = '( SELECT private.is_operator() AS is_operator)') <> 1""",
+        "drop policy operator_floor on website.requests",
+        ("W1",),
     ),
     Rule(
         "files have the floor, too",
@@ -221,7 +254,8 @@ TABLES = (
 POLICIES = (
     Rule(
         "a permissive policy is for one command and one role, and an update has a check",
-        """select name, polname from policies where polname <> 'tenant_floor'
+        """select name, polname from policies
+            where polname <> case when name like 'website.%' then 'operator_floor' else 'tenant_floor' end
             and (not polpermissive or polcmd = '*' or cardinality(polroles) <> 1 or polroles = '{0}'
                  or (polcmd = 'w' and writes is distinct from reads))""",
         "create policy update_all on public.vehicles for update to authenticated using (false)",
@@ -229,10 +263,18 @@ POLICIES = (
     Rule(
         "a permissive policy compares the garage with one scalar sub-select",
         rf"""select name, polname from policies p, unnest(array[reads, writes]) as shape
-            where polname <> 'tenant_floor' and name not like 'storage.%' and shape is not null
+            where polname <> 'tenant_floor' and name !~ '^(storage|website)[.]' and shape is not null
               and (shape !~ '^\(?\((garage_id|id) = \( SELECT {HELPER}\)\)( AND .*)?\)?$'
                    or shape ~ ' OR ')""",
         "create policy select_all on public.vehicles for select to authenticated using (true)",
+    ),
+    Rule(
+        "a permissive policy of the website is for operators and reads only",
+        """select name, polname from policies where polname <> 'operator_floor' and name like 'website.%'
+            and (polcmd <> 'r' or reads is distinct from
+                 '(( SELECT private.operator_id() AS operator_id) IS NOT NULL)')""",
+        "create policy select_all on website.requests for select to authenticated using (true)",
+        ("W1",),
     ),
     Rule(
         "no policy reads claims by itself",
@@ -253,7 +295,7 @@ FUNCTIONS = (
     Rule(
         "no function in an exposed schema runs with its owner's rights",
         """select name from routines
-            where prosecdef and pronamespace::regnamespace::text in ('public', 'portal')""",
+            where prosecdef and pronamespace::regnamespace::text in ('public', 'portal', 'website')""",
         "alter function public.issue_invoice security definer",
     ),
     Rule(
@@ -274,18 +316,18 @@ FUNCTIONS = (
     Rule(
         "views ask with the rights of who looks",
         """select oid::regclass from pg_class
-            where relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+            where relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
               and (relkind = 'm' or (relkind = 'v' and not coalesce(
                    reloptions && array['security_invoker=on', 'security_invoker=true'], false)))""",
         "alter view portal.invoices reset (security_invoker)",
     ),
     Rule(
         "views and calls of an exposed schema are explained",
-        """select name from routines where pronamespace::regnamespace::text in ('public', 'portal')
+        """select name from routines where pronamespace::regnamespace::text in ('public', 'portal', 'website')
               and obj_description(oid, 'pg_proc') is null
             union all select oid::regclass::text from pg_class
             where relkind = 'v' and obj_description(oid) is null
-              and relnamespace::regnamespace::text in ('public', 'portal')""",
+              and relnamespace::regnamespace::text in ('public', 'portal', 'website')""",
         "comment on view portal.invoices is null",
         (),
     ),

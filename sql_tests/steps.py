@@ -27,6 +27,7 @@ RESULTS: dict[str, Row] = {
     },
     "push": {"ticket_id": "ticket-1", "provider": "expo"},
     "check": {"verdict": "live", "problem": None},
+    "website": {"template_version": "1", "provider": "sendgrid", "provider_message_id": "sg-1"},
 }
 
 
@@ -188,7 +189,7 @@ def finish(
 
 def work(database: Database) -> None:
     """Do all the work there is, successfully."""
-    for queue in ("check", "render", "send", "push"):
+    for queue in ("check", "render", "send", "push", "website"):
         while jobs := claim(database, queue):
             for claimed in jobs:
                 finish(database, queue, claimed)

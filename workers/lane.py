@@ -29,6 +29,7 @@ VISIBILITY_SECONDS: dict[QueueName, int] = {
     "push": 90,
     "check": 60,
     "receipts": 60,
+    "website": 120,
 }
 LONGEST_OUTAGE_PAUSE = 10
 

@@ -10,7 +10,7 @@ from workers.core.checking import preview
 from workers.core.filters import ABOUT_FILTERS, shown
 from workers.core.fragments import TAGS
 from workers.core.gsm import measure
-from workers.core.kinds import KINDS, Channel, Kind, MessageKind
+from workers.core.kinds import GARAGE_KINDS, Channel, Kind, MessageKind
 from workers.core.payload import LOCALES
 from workers.core.rendering import LONGEST_PUSH_BODY, LONGEST_PUSH_TITLE, LONGEST_SHORT_TEXT, LONGEST_SUBJECT
 from workers.core.shipped import shipped
@@ -32,7 +32,7 @@ def templates_page(root: Path) -> str:
         _about((root / TEXT).read_text(encoding="utf-8").strip()),
         "## Kinds of message",
         table(("kind", "when", "channels"), _kind_rows()),
-        *(_section(name, kind) for name, kind in KINDS.items()),
+        *(_section(name, kind) for name, kind in GARAGE_KINDS.items()),
     )
 
 
@@ -59,7 +59,9 @@ def _stop_rows() -> list[list[str]]:
 
 
 def _kind_rows() -> list[list[str]]:
-    return [[f"[`{name}`](#{name})", kind.about, ", ".join(kind.channels)] for name, kind in KINDS.items()]
+    return [
+        [f"[`{name}`](#{name})", kind.about, ", ".join(kind.channels)] for name, kind in GARAGE_KINDS.items()
+    ]
 
 
 def _section(name: MessageKind, kind: Kind) -> str:

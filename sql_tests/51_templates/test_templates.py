@@ -8,7 +8,7 @@ import pytest
 from devstack.testing import Database
 from sql_tests.cast import CARLA, MARC, NOORD, OLGA, OTTO, RITA, ZUID, Actor
 from sql_tests.steps import Row, change, claim, denied, finish, issued_invoice, look, one, refused
-from workers.core.kinds import KINDS
+from workers.core.kinds import GARAGE_KINDS
 
 SAVE = "select public.save_message_template(%s, %s, %s, %s, %s, %s, %s)"
 RETIRE = "select public.retire_message_template(%s, %s, %s)"
@@ -301,7 +301,7 @@ def test_the_database_and_the_workers_know_the_same_kinds_and_channels(database:
     # An account is tried at any hour, but what is said about it opens nothing.
     assert known == {
         name: (set(kind.channels), kind.is_about_access or name == "provider_test")
-        for name, kind in KINDS.items()
+        for name, kind in GARAGE_KINDS.items()
     }
 
 

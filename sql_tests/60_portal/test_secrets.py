@@ -15,7 +15,7 @@ select format('%I.%I', n.nspname, c.relname) as name,
        (select a.attname from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
            and not a.attisdropped and a.attgenerated = '' and a.attidentity = '' limit 1) as "column"
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname in ('public', 'portal', 'private', 'audit', 'pgmq', 'auth', 'vault')
+ where n.nspname in ('public', 'portal', 'website', 'private', 'audit', 'pgmq', 'auth', 'vault')
    and c.relkind in ('r', 'p', 'v')
  order by 1
 """

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from devstack.testing import Connection
 from sql_tests.cast import (
+    ADA,
     ANON,
     CARLA,
     CARLA_AT_ZUID,
@@ -58,6 +59,7 @@ class Caller:
     permissions: frozenset[str] = frozenset()
     headers: str = "{}"
     files: frozenset[str] = field(default_factory=frozenset)
+    is_operator: bool = False
 
     @property
     def strangers(self) -> tuple[str, ...]:
@@ -134,6 +136,7 @@ def everybody(connection: Connection) -> list[Caller]:
     """All callers; those that the seeds lack are made in this transaction, with triggers off."""
     connection.execute("set local session_replication_role = replica")
     found = [*_members(connection), *_customers(connection), *_no_longer(connection), *_spoofs()]
+    found += _operators(connection)
     connection.execute("set local session_replication_role = origin")
     return found
 
@@ -156,6 +159,19 @@ def _customers(connection: Connection) -> Iterator[Caller]:
     yield customer(CARLA_AT_ZUID.actor, CARLA_AT_ZUID, "the same person at the other garage", connection)
     other = _double(connection, CARLA_AT_ZUID, 21)
     yield customer(other.actor, other, "customer of the other garage", connection)
+
+
+def _operators(connection: Connection) -> Iterator[Caller]:
+    """Staff of Autexor, who are nobody at a garage whatever their token names, and one who was it once."""
+    yield replace(nobody(ADA), name="operator", is_operator=True)
+    naming = ADA.but("operator naming Noord", garage_id=NOORD)
+    yield replace(nobody(naming), is_operator=True)
+    yield nobody(OLGA.but("Olga in an operator's sign-in", session_id=ADA.claims["session_id"]))
+    revoked = hire(connection, 16, ZUID, "mechanic", is_revoked=True)
+    connection.execute(
+        "insert into private.operators (user_id, revoked_at) values (%s, now())", (revoked.claims["sub"],)
+    )
+    yield nobody(replace(revoked, name="revoked operator"))
 
 
 def _no_longer(connection: Connection) -> Iterator[Caller]:

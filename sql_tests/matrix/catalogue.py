@@ -19,7 +19,7 @@ select c.oid::regclass::text as name, c.relkind::text as kind,
                  on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
               where i.indrelid = c.oid and i.indisunique) as keys
   from pg_class c
- where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+ where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
    and c.relkind in ('r', 'p', 'v', 'm', 'f')
  order by 2, 1
 """
@@ -27,7 +27,7 @@ GRANTS = """
 select c.oid::regclass::text as name, role, verb, array_agg(a.attname::text order by a.attnum) as columns
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   cross join unnest(%s::text[]) role cross join unnest(array['select', 'insert', 'update']) verb
- where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+ where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
    and c.relkind in ('r', 'p', 'v', 'm', 'f') and has_column_privilege(role, c.oid, a.attname, verb)
  group by 1, 2, 3
 """
@@ -55,7 +55,7 @@ select p.oid::regprocedure::text as signature, p.provolatile = 'i' as is_pure,
        array(select r from unnest(%s::text[]) r where has_function_privilege(r, p.oid, 'execute')
                 and has_schema_privilege(r, p.pronamespace, 'usage')) as roles
   from pg_proc p
- where p.pronamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
+ where p.pronamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
    and p.prokind = 'f' and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
  order by 1
 """

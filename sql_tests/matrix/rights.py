@@ -101,7 +101,16 @@ STAFF = {
     "public.message_photos": Rights(TALK, "conversations.write"),
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),
+    "public.client_errors": Rights("telemetry.read"),
 }
+# What staff of Autexor read, and nobody else; it belongs to no garage, and nobody writes it by hand.
+OPERATORS = tuple(
+    f"website.{name}"
+    for name in (
+        *("settings", "policy_versions", "requests", "request_notes", "mails", "mail_attempts"),
+        *("consents", "page_views", "rights_actions", "client_errors"),
+    )
+)
 OWNED = "select from public.vehicle_ownerships o where o.customer_id = {me} and o.vehicle_id = "
 TODAY = " and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)"
 SPOKEN = "conversation_id in (select id from public.conversations where customer_id = {me})"

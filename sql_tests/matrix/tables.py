@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sql_tests.matrix.attempts import Ask, Outcome
 from sql_tests.matrix.callers import Caller
 from sql_tests.matrix.catalogue import Relation
-from sql_tests.matrix.rights import CUSTOMER, SERVICE, STAFF, Rights
+from sql_tests.matrix.rights import CUSTOMER, OPERATORS, SERVICE, STAFF, Rights
 from sql_tests.matrix.world import Row, World, identities, insert, literal, quoted
 
 
@@ -71,6 +71,8 @@ class Reads:
         """The condition for the rows that somebody may see; None when the relation is closed to the role."""
         if caller.role == "service_role":
             return "true" if self.relation.name in SERVICE else None
+        if caller.role == "authenticated" and self.relation.name in OPERATORS:
+            return "true" if caller.is_operator else "false"
         shown: list[str] = []
         if caller.role == "authenticated" and self.relation.name in STAFF:
             rights = STAFF[self.relation.name].read_by

@@ -43,6 +43,7 @@ with ready as (
     returning storage_path)
 insert into storage.objects (bucket_id, name) select 'message_photos', storage_path from ready;
 update public.push_notifications set status = 'failed';
+update website.mails set status = 'failed';
 update public.customers set vat_number = 'BE0428759497' where full_name like 'Carla %'
 """
 

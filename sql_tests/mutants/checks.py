@@ -18,7 +18,7 @@ select p.oid::regprocedure::text as signature, pg_get_functiondef(p.oid) as defi
 """
 CALLERS = """
 select p.oid::regprocedure::text as signature from pg_proc p where p.prokind = 'f'
-   and p.pronamespace::regnamespace::text in ('public', 'portal', 'private')
+   and p.pronamespace::regnamespace::text in ('public', 'portal', 'website', 'private')
    and pg_get_functiondef(p.oid) ~ '{}[(]'
 """
 DEFINITION = "select pg_get_functiondef('{}'::regprocedure) as definition"

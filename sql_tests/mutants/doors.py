@@ -9,7 +9,7 @@ from sql_tests.mutants.planting import OURS, RELATIONS, Mutant, rows, scopes
 SCHEMAS = """
 select r as role, n.nspname::text as schema from pg_namespace n
   cross join unnest(array['anon', 'authenticated', 'portal', 'service_role', 'worker', 'edge']) r
- where n.nspname in ('public', 'portal', 'private', 'audit', 'pgmq', 'vault')
+ where n.nspname in ('public', 'portal', 'website', 'private', 'audit', 'pgmq', 'vault')
    and not has_schema_privilege(r, n.oid, 'usage') order by 1, 2
 """
 TABLE_GRANTS = f"""
@@ -37,7 +37,7 @@ select p.oid::regprocedure::text as signature, p.pronamespace::regnamespace::tex
 """
 CALLS = """
 select p.oid::regprocedure::text as signature from pg_proc p where not p.prosecdef and p.prokind = 'f'
-   and p.pronamespace::regnamespace::text in ('public', 'portal') order by 1
+   and p.pronamespace::regnamespace::text in ('public', 'portal', 'website') order by 1
 """
 TRIGGERS = f"""
 select t.tgrelid::regclass::text as relation, t.tgname::text as name from pg_trigger t

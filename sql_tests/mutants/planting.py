@@ -31,7 +31,7 @@ def rows(connection: Connection) -> Rows:
     return lambda query: connection.execute(query.encode()).fetchall()
 
 
-OURS = "('public', 'portal', 'private', 'audit')"
+OURS = "('public', 'portal', 'website', 'private', 'audit')"
 RELATIONS = f"""
 select c.oid::regclass::text as name, c.relkind::text as kind, exists (select from pg_attribute a
            where a.attrelid = c.oid and a.attname = 'garage_id') or c.relname = 'garages' as is_tenant

@@ -20,8 +20,9 @@ def mutants(connection: Connection) -> list[Mutant]:
     found: list[Mutant] = []
     for policy in rows(connection)(POLICIES):
         where = f'"{policy["name"]}" on {policy["relation"]}'
-        parts = _floor(policy) if policy["name"] == "tenant_floor" else _policy(policy)
-        kind = "floor" if policy["name"] == "tenant_floor" else "policy"
+        is_floor = policy["name"] in ("tenant_floor", "operator_floor")
+        parts = _floor(policy) if is_floor else _policy(policy)
+        kind = "floor" if is_floor else "policy"
         for what, statement in parts:
             name = f"{policy['relation']}.{policy['name']} {what}"
             found.append(
@@ -39,7 +40,8 @@ def mutants(connection: Connection) -> list[Mutant]:
 
 TABLES = """
 select c.oid::regclass::text as name from pg_class c
- where c.relnamespace::regnamespace::text in ('public', 'private', 'audit') and c.relkind = 'r' order by 1
+ where c.relnamespace::regnamespace::text in ('public', 'website', 'private', 'audit') and c.relkind = 'r'
+ order by 1
 """
 
 

@@ -14,6 +14,7 @@ SUITES = {
     "documents": ("P13", "S3"),
     "conversation": ("P12", "S3", "D1"),
     "push": ("P14",),
+    "telemetry": ("D13",),
 }
 
 TOLD = ("API_URL", "ANON_KEY", "INVOICE_ID", "INVITED_EMAIL", "INVITATION_TOKEN")
@@ -24,7 +25,9 @@ def test_every_suite_is_run() -> None:
     assert found == set(SUITES)
 
 
-@pytest.mark.req("P1", "P2", "P3", "P5", "P6", "P8", "P9", "P10", "P11", "P12", "P13", "P14", "S3", "D1")
+@pytest.mark.req(
+    "P1", "P2", "P3", "P5", "P6", "P8", "P9", "P10", "P11", "P12", "P13", "P14", "S3", "D1", "D13"
+)
 @pytest.mark.parametrize("suite", SUITES)
 def test_supabase_js_works_with_the_portal(portal: dict[str, str], suite: str) -> None:
     done = subprocess.run(

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from workers.core.jobs import PushJob, describe_invalid, parse_job
 
 Payload = Callable[..., dict[str, Any]]
+SUBJECT = "99999999-0000-4000-8000-000000000001"
 
 
 def test_a_field_nobody_knows_is_refused(render_payload: Payload) -> None:
@@ -58,3 +59,17 @@ def test_a_mail_about_access_has_a_token_or_an_event_and_never_both(send_payload
             continue
         with pytest.raises(ValidationError):
             parse_job(payload)
+
+
+@pytest.mark.req("W1")
+def test_a_mail_of_the_website_is_of_no_garage_and_every_other_is(send_payload: Payload) -> None:
+    context = {"request_id": SUBJECT, "request_kind": "demo", "received_at": "2026-12-06T14:30"}
+    website = {"template": "website_notice", "context": context}
+    assert parse_job(send_payload(garage_id=None, **website))
+    assert parse_job(send_payload())
+    for payload in (send_payload(**website), send_payload(garage_id=None)):
+        with pytest.raises(ValidationError):
+            parse_job(payload)
+    typed = context | {"message": "free text"}
+    with pytest.raises(ValidationError):
+        parse_job(send_payload(garage_id=None, template="website_notice", context=typed))

@@ -195,3 +195,24 @@ def test_a_notification_has_short_fixed_words(template: PushTemplate, locale: Lo
     assert 5 < len(push.title) < 40
     assert 20 < len(push.body) < 110
     assert not any(character.isdigit() or character in "{}€" for character in push.title + push.body)
+
+
+WEBSITE = {"request_id": "99999999-0000-4000-8000-000000000002", "received_at": "2026-12-06T14:30"}
+
+
+@pytest.mark.req("W1", "W4")
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("template", ["website_notice", "website_acknowledgement"])
+def test_a_mail_about_a_request_on_the_website_has_fixed_words(
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], template: str, locale: str
+) -> None:
+    said = set()
+    for kind in ("contact", "privacy", "demo"):
+        context = WEBSITE | {"request_kind": kind}
+        mail = render_mail(send_job(locale, template=template, garage_id=None, context=context), PORTAL, DMS)
+        assert "14:30" in mail.text and "99999999" in mail.text
+        assert "http" not in mail.text + mail.html
+        said.add(mail.subject)
+    assert len(said) == (3 if template == "website_notice" else 1)
+    golden(f"{template}.{locale}.txt", shown(mail))
+    golden(f"{template}.{locale}.html", mail.html)

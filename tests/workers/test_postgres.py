@@ -263,3 +263,29 @@ def test_a_database_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch)
             queue.finish("render", 1, Subject(UUID(GARAGE), 1), Done())
     finally:
         queue.close()
+
+
+@pytest.mark.req("W1", "D8")
+def test_a_request_on_the_website_becomes_two_mails(
+    database: Database, queue: PostgresQueue, claim: Claim
+) -> None:
+    with database.as_user(role="anon") as visitor:
+        visitor.execute(
+            "select website.submit_request('demo', 'Vera', 'vera@example.test', 'Graag', null, 'fr')"
+        )
+        visitor.commit()
+    mailer = MemoryMailer()
+    ports = Ports(
+        MemoryFiles(), MemoryPdf(), mailer, MemoryPusher(), "https://portal.test", "https://app.test"
+    )
+    for _ in range(2):
+        claimed, subject = claim("website")
+        assert (
+            queue.finish("website", claimed.msg_id, subject, handle(parse_job(claimed.payload), ports))
+            == "sent"
+        )
+    assert queue.claim("website", 60) is None
+    sent = {mail.to.address: mail.mail for mail in mailer.sent}
+    assert sent["vera@example.test"].subject == "Nous avons bien reçu votre demande"
+    assert sent["info@autexor.be"].subject.startswith("Demo-aanvraag op autexor.be")
+    assert not any("Vera" in mail.text + mail.html or "Graag" in mail.text for mail in sent.values())

@@ -104,6 +104,18 @@ class PortalContext(Payload):
         return self
 
 
+class WebsiteContext(GarageContext):
+    """What a mail about a request on autexor.be says: that there is one, and nothing of what a visitor typed.
+
+    `received_at` is the time at Brussels.
+    """
+
+    garage_name: str = "Autexor"
+    request_id: UUID
+    request_kind: Literal["contact", "demo", "privacy"]
+    received_at: datetime
+
+
 MessageContext = (
     InvoiceIssuedContext
     | PaymentReminderContext
@@ -112,4 +124,5 @@ MessageContext = (
     | ProviderTestContext
     | MemberInvitedContext
     | PortalContext
+    | WebsiteContext
 )

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from workers.core.accounts import Account, TwilioAccount, Wording
-from workers.core.contexts import MessageContext, PortalContext
+from workers.core.contexts import MessageContext, PortalContext, WebsiteContext
 from workers.core.kinds import KINDS, Channel, MessageKind, PushKind
 from workers.core.payload import Locale as Locale
 from workers.core.payload import Payload as Payload
@@ -19,8 +19,8 @@ MailTemplate = MessageKind
 PushTemplate = PushKind
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
-QueueName = Literal["render", "send", "push", "check", "receipts"]
-QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check", "receipts")
+QueueName = Literal["render", "send", "push", "check", "receipts", "website"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check", "receipts", "website")
 
 
 class SnapshotGarage(Payload):
@@ -134,7 +134,6 @@ class JobBase(Payload):
     """What every job carries; `subject_id` is the row it is about, `attempt` counts from 1."""
 
     subject_id: UUID
-    garage_id: UUID
     attempt: int
 
 
@@ -142,6 +141,7 @@ class RenderJob(JobBase):
     """Make the PDF of an invoice and file it."""
 
     kind: Literal["render_invoice"]
+    garage_id: UUID
     invoice_id: UUID
     version: int
     storage_bucket: str
@@ -176,11 +176,12 @@ class Attachment(Payload):
 class SendJob(JobBase):
     """Send one message, by the garage's own account and in its own words, where it has them.
 
-    Without an account a mail goes by Autexor's. `has_open_window`: the customer wrote by WhatsApp within 24
+    Without an account a mail goes by Autexor's; those of its own website are of no garage. `has_open_window`: the customer wrote by WhatsApp within 24
     hours, so that free text may answer (else WhatsApp takes approved templates alone).
     """
 
     kind: Literal["send_message"]
+    garage_id: UUID | None
     channel: Literal["email", "sms", "whatsapp"]
     template: MailTemplate
     locale: Locale
@@ -201,6 +202,8 @@ class SendJob(JobBase):
             raise ValueError("this template does not go by this channel")
         if isinstance(self.account, TwilioAccount) == (self.channel == "email"):
             raise ValueError("this account does not send by this channel")
+        if isinstance(self.context, WebsiteContext) != (self.garage_id is None):
+            raise ValueError("a mail is of a garage, or of the website")
         if isinstance(self.context, PortalContext) and (
             (self.template == "portal_notice") != (self.context.event is not None)
         ):
@@ -226,6 +229,7 @@ class PushJob(JobBase):
     """Push one notification to one device; `details` are None unless its customer allowed them."""
 
     kind: Literal["send_push"]
+    garage_id: UUID
     expo_token: str
     template: PushTemplate
     locale: Locale
@@ -238,6 +242,7 @@ class CheckJob(JobBase):
     """Try a garage's new wording before any message is made of it."""
 
     kind: Literal["check_template"]
+    garage_id: UUID
     channel: Channel
     template: MessageKind
     locale: Locale
@@ -248,6 +253,7 @@ class ReceiptsJob(JobBase):
     """Ask what became of pushes: their tickets, the one that this job is about first."""
 
     kind: Literal["check_push_receipts"]
+    garage_id: UUID
     tickets: tuple[str, ...] = Field(min_length=1, max_length=100)
 
 

@@ -12,6 +12,7 @@ from workers.core.contexts import (
     PaymentReminderContext,
     PortalContext,
     ProviderTestContext,
+    WebsiteContext,
     WorkReadyContext,
 )
 from workers.core.payload import Payload
@@ -24,6 +25,7 @@ from workers.core.variables import (
     PortalNoticeVariables,
     ProviderTestVariables,
     ReminderVariables,
+    WebsiteVariables,
     WorkReadyVariables,
 )
 
@@ -40,6 +42,8 @@ MessageKind = Literal[
     "portal_email_change",
     "portal_notice",
     "provider_test",
+    "website_notice",
+    "website_acknowledgement",
 ]
 PushKind = Literal[
     "invoice_issued", "credit_note_issued", "payment_reminder", "work_ready", "message_received"
@@ -56,7 +60,8 @@ class Kind:
     """One kind; `shipped` is the version of the wording that Autexor ships.
 
     `must_say` names the variable without which the message is of no use. A message that `can_stop` is to a
-    customer and says how to get no more of them; one `about_access` is to whoever has to get in.
+    customer and says how to get no more of them; one `about_access` is to whoever has to get in. What is
+    `is_ours_alone` is Autexor's own, and no garage words it.
     """
 
     about: str
@@ -67,12 +72,17 @@ class Kind:
     is_about_access: bool = False
     can_stop: bool = True
     shipped: int = 1
+    is_ours_alone: bool = False
 
 
 def _access(
     about: str, variables: type[Payload], must_say: str, channels: tuple[Channel, ...] = _BY_MAIL
 ) -> Kind:
     return Kind(about, PortalContext, variables, channels, must_say, is_about_access=True, can_stop=False)
+
+
+def _website(about: str) -> Kind:
+    return Kind(about, WebsiteContext, WebsiteVariables, _BY_MAIL, can_stop=False, is_ours_alone=True)
 
 
 KINDS: dict[MessageKind, Kind] = {
@@ -109,4 +119,7 @@ KINDS: dict[MessageKind, Kind] = {
         ("email", "sms", "whatsapp"),
         can_stop=False,
     ),
+    "website_notice": _website("A visitor of autexor.be asks for something: to Autexor's staff"),
+    "website_acknowledgement": _website("A visitor of autexor.be asked for something: to them"),
 }
+GARAGE_KINDS: dict[MessageKind, Kind] = {name: kind for name, kind in KINDS.items() if not kind.is_ours_alone}

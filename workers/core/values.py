@@ -10,6 +10,7 @@ from workers.core.contexts import (
     PortalContext,
     PortalEvent,
     ProviderTestContext,
+    WebsiteContext,
     WorkReadyContext,
 )
 from workers.core.jobs import SendJob
@@ -23,6 +24,7 @@ from workers.core.variables import (
     PortalNoticeVariables,
     ProviderTestVariables,
     ReminderVariables,
+    WebsiteVariables,
     WorkReadyVariables,
 )
 
@@ -65,6 +67,12 @@ PORTAL_EVENTS: dict[PortalEvent, dict[Locale, str]] = {
     },
 }
 
+REQUESTS: dict[str, dict[Locale, str]] = {
+    "contact": {"nl": "Contactaanvraag", "fr": "Demande de contact", "en": "Contact request"},
+    "demo": {"nl": "Demo-aanvraag", "fr": "Demande de démonstration", "en": "Demo request"},
+    "privacy": {"nl": "Privacyverzoek", "fr": "Demande relative à la vie privée", "en": "Privacy request"},
+}
+
 
 def values_of(job: SendJob, portal_url: str, dms_url: str) -> Payload:
     """The variables of a job's message."""
@@ -97,6 +105,14 @@ def values_of(job: SendJob, portal_url: str, dms_url: str) -> Payload:
             )
         case PortalContext() as context:
             return _access(job, context, portal_url)
+        case WebsiteContext() as context:
+            return WebsiteVariables(
+                garage_name=context.garage_name,
+                request_name=REQUESTS[context.request_kind][job.locale],
+                request_id=str(context.request_id),
+                reference=str(context.request_id)[:8],
+                at=context.received_at,
+            )
 
 
 def _access(job: SendJob, context: PortalContext, portal_url: str) -> Payload:

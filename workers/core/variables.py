@@ -103,5 +103,16 @@ class PortalNoticeVariables(_Access):
     )
 
 
+class WebsiteVariables(GarageContext):
+    """Of a request on Autexor's own website."""
+
+    request_name: str = Field(description="What kind of request it is", examples=["Demo-aanvraag"])
+    request_id: str = Field(
+        description="Which one, for the command line", examples=["0f8fad5b-d9cb-469f-a165-70867728950e"]
+    )
+    reference: str = Field(description="Which one, for the visitor", examples=["0f8fad5b"])
+    at: datetime = Field(description="When it came in", examples=[datetime(2026, 12, 6, 14, 30)])
+
+
 class NoVariables(Payload):
     """A notification crosses other people's servers and lock screens: its words are fixed."""

@@ -17,8 +17,9 @@ from cli.commands.demo import (
     portal,
     story,
     texts,
+    website,
 )
-from cli.commands.demo.cast import CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
+from cli.commands.demo.cast import ADA, CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack, ensure_up
 from cli.errors import CommandFailed, explain
@@ -60,8 +61,9 @@ def demo(as_json: JsonFlag = False) -> None:
 
 
 def _perform(stack: LocalStack, facts: Facts) -> None:
-    rita, marc, otto, olga = (
-        sign_in(stack.api_url, stack.anon_key, email, STAFF_PASSWORD) for email in (RITA, MARC, OTTO, OLGA)
+    rita, marc, otto, olga, ada = (
+        sign_in(stack.api_url, stack.anon_key, email, STAFF_PASSWORD)
+        for email in (RITA, MARC, OTTO, OLGA, ADA)
     )
     order = check_in.work_on_the_car(rita, marc, otto, facts)
     invoice = billing.draft_and_issue(rita, marc, order, facts)
@@ -74,6 +76,7 @@ def _perform(stack: LocalStack, facts: Facts) -> None:
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
     paperwork.settle(rita, carla, invoice, facts)
+    website.ask_for_a_demo(stack, ada, olga, facts)
 
 
 def _show_summary(stack: LocalStack, facts: Facts) -> None:

@@ -12,6 +12,7 @@ OLGA = "olga@garage-noord.test"
 RITA = "rita@garage-noord.test"
 MARC = "marc@garage-noord.test"
 OTTO = "otto@garage-zuid.test"
+ADA = "ada@autexor.test"
 
 
 @dataclass(frozen=True)
