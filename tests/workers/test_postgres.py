@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from devstack.testing import Database
-from workers.adapters.memory import MemoryFiles, MemoryProviders, MemoryPusher
+from workers.adapters.memory import MemoryFiles, MemoryPdf, MemoryProviders, MemoryPusher
 from workers.adapters.pdf import ChildProcessPdf
 from workers.adapters.postgres import PostgresQueue
 from workers.core.errors import JobSuperseded, QueueUnavailable, RecordRefused
@@ -274,9 +274,10 @@ def test_a_request_on_the_website_becomes_two_mails(
             "select website.submit_request('demo', 'Vera', 'vera@example.test', 'Graag', null, 'fr')"
         )
         visitor.commit()
-    mailer = MemoryMailer()
+    providers = MemoryProviders()
+    mailer = providers.mail
     ports = Ports(
-        MemoryFiles(), MemoryPdf(), mailer, MemoryPusher(), "https://portal.test", "https://app.test"
+        MemoryFiles(), MemoryPdf(), providers, MemoryPusher(), "https://portal.test", "https://app.test"
     )
     for _ in range(2):
         claimed, subject = claim("website")

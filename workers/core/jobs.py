@@ -176,8 +176,9 @@ class Attachment(Payload):
 class SendJob(JobBase):
     """Send one message, by the garage's own account and in its own words, where it has them.
 
-    Without an account a mail goes by Autexor's; those of its own website are of no garage. `has_open_window`: the customer wrote by WhatsApp within 24
-    hours, so that free text may answer (else WhatsApp takes approved templates alone).
+    Without an account a mail goes by Autexor's; those of its own website are of no garage. `has_open_window`:
+    the customer wrote by WhatsApp within 24 hours, so that free text may answer (else WhatsApp takes approved
+    templates alone).
     """
 
     kind: Literal["send_message"]
