@@ -96,6 +96,8 @@ OLGA = _staff("Olga", 1, NOORD)
 RITA = _staff("Rita", 2, NOORD)
 MARC = _staff("Marc", 3, NOORD)
 OTTO = _staff("Otto", 4, ZUID)
+# Of Autexor itself, at no garage.
+ADA = Actor("Ada", {**_staff("Ada", 5, NOORD).claims, "garage_id": None})
 RITA_MEMBERSHIP = _id("2a222222", 2)
 OTTO_MEMBERSHIP = _id("2a222222", 4)
 
