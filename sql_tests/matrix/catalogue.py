@@ -20,7 +20,7 @@ select c.oid::regclass::text as name, c.relkind::text as kind,
               where i.indrelid = c.oid and i.indisunique) as keys
   from pg_class c
  where c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
-   and c.relkind in ('r', 'p', 'v', 'm', 'f')
+   and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
  order by 2, 1
 """
 GRANTS = """
@@ -63,7 +63,7 @@ select p.oid::regprocedure::text as signature, p.provolatile = 'i' as is_pure,
 
 @dataclass(frozen=True)
 class Relation:
-    """A table (`kind` r) or view (v); `columns` maps names to types, `keys` are in a unique index."""
+    """A table (`kind` r, or p when it has partitions) or view (v); `columns` maps names to types, `keys` are in a unique index."""
 
     name: str
     kind: str

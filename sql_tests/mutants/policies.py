@@ -39,7 +39,8 @@ def mutants(connection: Connection) -> list[Mutant]:
 
 TABLES = """
 select c.oid::regclass::text as name from pg_class c
- where c.relnamespace::regnamespace::text in ('public', 'private', 'audit') and c.relkind = 'r' order by 1
+ where c.relnamespace::regnamespace::text in ('public', 'private', 'audit') and c.relkind in ('r', 'p')
+   and not c.relispartition order by 1
 """
 
 

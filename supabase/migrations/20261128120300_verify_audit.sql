@@ -39,7 +39,7 @@ as $$
         select c.number, 'end_altered' from chain c
          where c.number = (select max(l.number) from chain l)
            and not exists (select from audit.chains e where e.garage_id = garage
-                and (e.number, e.hash) = (c.number, c.hash))
+                and (e.number > c.number or (e.number, e.hash) = (c.number, c.hash)))
     )
     select f.number, f.problem from found f
      order by f.number, f.problem <> 'seal_missing', f.problem limit 1;
