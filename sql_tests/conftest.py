@@ -6,7 +6,7 @@ import pytest
 
 from devstack import database as databases
 from devstack.testing import Database
-from sql_tests import busy_people, steps
+from sql_tests import busy_people, steps, support
 from sql_tests.cast import CUSTOMERS, NOORD, OLGA, OTTO, OTTO_MEMBERSHIP, RITA_MEMBERSHIP, ZUID, Customer
 
 SESSION = """
@@ -45,6 +45,7 @@ def make_busy(database: Database) -> None:
         steps.change(database, OVERRIDE, garage_id, membership_id)
     for customer in CUSTOMERS:
         _keep_busy(database, customer)
+    support.keep_busy(database)
 
 
 def _keep_busy(database: Database, customer: Customer) -> None:

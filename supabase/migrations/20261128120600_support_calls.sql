@@ -44,8 +44,7 @@ begin
     select request_support.garage_id, operator, u.email, trim(request_support.reason),
            request_support.hours, coalesce(request_support.is_read_only, true)
       from auth.users u where u.id = operator
-    on conflict (garage_id, operator_id) where granted_at is null and refused_at is null and ended_at is null
-        do nothing
+    on conflict do nothing
     returning * into request;
     if request.id is null then
         perform private.refuse('support_asked_already', 'You have asked this garage already',
