@@ -1,4 +1,4 @@
-"""What the audit costs: 10,000 rows in one statement into the same table, bare, audited and audited otherwise.
+"""What the audit costs: 10,000 rows in one statement into one table, bare, audited, audited otherwise.
 
     .venv/bin/python -m benchmarks.audit [--rows 10000] [--rounds 15]
 

@@ -11,8 +11,8 @@ from typer.main import get_command, get_group
 from cli.errors import explain, report
 
 COMMANDS = (
-    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "audit"),
-    *("keys", "worker", "policies", "docs"),
+    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "audit", "access"),
+    *("support", "breaches", "keys", "worker", "policies", "docs"),
 )
 
 

@@ -56,7 +56,8 @@ def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
-# What the rules speak of: `ours` are all tables (a partition is a part of one, with rules of its own), `tenant` those of a garage, with the column that says so.
+# What the rules speak of: `ours` are all tables, `parts` the partitions of some (with rules of their own),
+# `tenant` those of a garage, with the column that says so.
 WORDS = f"""
 with ours as (
     select c.oid::regclass::text as name, n.nspname, c.*
@@ -129,7 +130,7 @@ TABLES = (
     Rule(
         "a partition is closed to everybody by itself",
         """select name from parts where not (relrowsecurity and relforcerowsecurity)
-            union all select name from parts where exists (select from pg_policy p where p.polrelid = parts.oid)
+            union all select name from parts join pg_policy p on p.polrelid = parts.oid
             union all select name from parts cross join aclexplode(relacl) acl
              where acl.grantee <> relowner""",
         "grant select on audit.entries_default to authenticated",

@@ -22,7 +22,11 @@ def ask(
 
 
 def grant(
-    database: Database, request: str, owner: Actor = OLGA, is_read_only: bool = True, export: str | None = None
+    database: Database,
+    request: str,
+    owner: Actor = OLGA,
+    is_read_only: bool = True,
+    export: str | None = None,
 ) -> str:
     """An owner grants it; its id."""
     arguments = (request, INSTRUCTION, None, is_read_only, export)

@@ -30,6 +30,7 @@ ABOUT = "select at, event, actor, subject_id::text as subject from public.access
 @pytest.fixture
 def since(database: Database) -> int:
     change(database, "delete from private.rate_limits")
+    an_hour_later(database)
     return int(look(database, "select coalesce(max(id), 0) from audit.access_entries"))
 
 
@@ -91,7 +92,9 @@ def test_what_cannot_be_opened_is_refused_and_not_logged(database: Database, sin
 
 def test_a_document_that_staff_open_is_logged_with_its_invoice(database: Database, since: int) -> None:
     invoice = issued_invoice(database, RITA, CARLA)
-    document = look(database, "select id::text from public.invoice_documents where invoice_id = %s", invoice["id"])
+    document = look(
+        database, "select id::text from public.invoice_documents where invoice_id = %s", invoice["id"]
+    )
     with RITA.acting(database) as connection, refused("document_not_found", 404):
         connection.execute("select public.open_document(%s)", (document,))  # not rendered yet
     work(database)
@@ -145,7 +148,12 @@ def test_everything_about_one_customer_is_told_in_order(database: Database, sinc
         ("document_rendered", staff(OLGA)),
         ("customer_opened", staff(RITA)),
     ]
-    assert [row["subject"] for row in story] == [None, str(invoice["id"]), str(invoice["id"]), CARLA.customer_id]
+    assert [row["subject"] for row in story] == [
+        None,
+        str(invoice["id"]),
+        str(invoice["id"]),
+        CARLA.customer_id,
+    ]
     assert [row["at"] for row in story] == sorted(row["at"] for row in story)
     karel = about(database, KAREL.customer_id)
     assert (karel[-1]["event"], karel[-1]["actor"]) == ("customer_opened", staff(OLGA))

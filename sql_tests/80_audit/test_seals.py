@@ -144,9 +144,7 @@ def test_a_chain_whose_end_was_cut_off_is_noticed(tampering: Connection) -> None
     for entry in sealed_ids(tampering, 3):
         tampering.execute("delete from audit.entries where id = %s", (entry,))
     for table in ("audit.seals", "audit.sealed_rows"):
-        tampering.execute(
-            f"delete from {table} where garage_id = %s and number = 3".encode(), (NOORD,)
-        )
+        tampering.execute(f"delete from {table} where garage_id = %s and number = 3".encode(), (NOORD,))
     assert named(tampering) == ("seal_missing", 3, None)
 
 
@@ -158,7 +156,9 @@ def test_a_chain_that_was_rewritten_whole_misses_its_anchor(tampering: Connectio
     assert tampering.execute(query, (NOORD, noted.upper())).fetchone() == {
         "problem": None, "seal_number": None
     }  # fmt: skip
-    tampering.execute("update audit.entries set actor = 'staff:x' where id = %s", (sealed_ids(tampering, 1)[0],))
+    tampering.execute(
+        "update audit.entries set actor = 'staff:x' where id = %s", (sealed_ids(tampering, 1)[0],)
+    )
     tampering.execute("truncate audit.seals, audit.sealed_rows, audit.chains")
     tampering.execute("select private.restart_chains(now())")
     assert verified(tampering)["is_intact"]
@@ -196,7 +196,9 @@ def test_an_end_that_points_elsewhere_is_noticed(tampering: Connection) -> None:
     assert named(tampering) == ("end_altered", 3, None)
 
 
-def test_what_is_not_sealed_yet_is_counted_and_sealed_the_next_time(clone_database: Callable[[], Database]) -> None:
+def test_what_is_not_sealed_yet_is_counted_and_sealed_the_next_time(
+    clone_database: Callable[[], Database],
+) -> None:
     database = clone_database()
     seal(database)
     assert seal(database) == 0
@@ -230,7 +232,9 @@ def test_an_entry_whose_transaction_ends_late_is_neither_lost_nor_an_intruder(
         assert early_id < late < other
 
 
-def test_sealing_goes_in_portions_and_keeps_a_transaction_whole(clone_database: Callable[[], Database]) -> None:
+def test_sealing_goes_in_portions_and_keeps_a_transaction_whole(
+    clone_database: Callable[[], Database],
+) -> None:
     database = clone_database()
     seal(database)
     for _ in range(4):

@@ -16,7 +16,10 @@ from sql_tests.steps import change, look, one, refused
 pytestmark = pytest.mark.req("D15", "D1")
 
 GARAGES = "select count(*) from public.garages"
-PAST = "update public.support_requests set granted_at = now() - interval '5 hours', expires_at = now() - interval '1 second'"
+PAST = """
+update public.support_requests
+   set granted_at = now() - interval '5 hours', expires_at = now() - interval '1 second'
+"""
 RAW = "select private.garage_id()"
 LIVE = "select id from public.support_requests where garage_id = %s and granted_at is not null"
 HAVING_IDS = (
@@ -166,7 +169,9 @@ def test_nobody_prolongs_a_grant(database: Database) -> None:
         ("%s, null, 2, true", "reason_missing"),
     ],
 )
-def test_a_question_without_reason_or_bound_is_refused(database: Database, change_made: str, code: str) -> None:
+def test_a_question_without_reason_or_bound_is_refused(
+    database: Database, change_made: str, code: str
+) -> None:
     with ADA.acting(database) as connection, refused(code):
         connection.execute(f"select public.request_support({change_made})".encode(), (NOORD,))
     with ADA.acting(database) as connection:
@@ -195,19 +200,28 @@ def test_who_asked_to_read_never_gets_to_write(database: Database) -> None:
 
 
 def test_a_read_only_grant_changes_nothing_through_any_call(busy_database: Database) -> None:
-    """Every volatile call of the garage's software, with what the garage has; looks are logged all the same."""
+    """Every volatile call of the garage's software, with what the garage has; looks are logged."""
     query = """
     select p.oid::regprocedure::text as signature,
-           p.proname::text as name, array(select t::regtype::text from unnest(p.proargtypes::oid[]) t) as types
+           p.proname::text as name,
+           array(select t::regtype::text from unnest(p.proargtypes::oid[]) t) as types
       from pg_proc p where p.pronamespace = 'public'::regnamespace and p.provolatile = 'v'
        and has_function_privilege('authenticated', p.oid, 'execute') order by 1
     """
     states = """
-    select string_agg(query_to_xml(format('select md5(string_agg(t::text, $$|$$ order by t::text)) from %%s t',
-        c.oid::regclass), true, false, '')::text, '')
+    select string_agg(query_to_xml(format(
+        'select md5(string_agg(t::text, $$|$$ order by t::text)) from %%s t', c.oid::regclass),
+        true, false, '')::text, '')
       from pg_class c where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
     """
-    own_side = ("end_support", "open_support", "request_support", "record_breach", "change_breach", "tell_garages")
+    own_side = (
+        "end_support",
+        "open_support",
+        "request_support",
+        "record_breach",
+        "change_breach",
+        "tell_garages",
+    )
     tried = 0
     with busy_database.connect() as connection:
         request = str(one(connection, LIVE, NOORD))

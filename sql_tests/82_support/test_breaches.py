@@ -127,7 +127,11 @@ def test_nobody_but_owners_and_managers_reads_what_a_garage_was_told(database: D
     ],
 )  # fmt: skip
 def test_the_register_is_for_operators(database: Database, call: str) -> None:
-    for somebody in (OLGA, RITA, support.granted(database, is_read_only=False).but("sub", sub=OLGA.claims["sub"])):
+    for somebody in (
+        OLGA,
+        RITA,
+        support.granted(database, is_read_only=False).but("sub", sub=OLGA.claims["sub"]),
+    ):
         with somebody.acting(database) as connection, refused("operator_required", 403):
             connection.execute(f"select * from public.{call}".encode())
     with ADA.acting(database) as connection:
@@ -166,7 +170,9 @@ def test_a_breach_without_its_facts_is_refused(
 def test_a_closed_breach_stays_as_it_is(database: Database) -> None:
     breach = support.record_breach(database)
     with ADA.acting(database) as connection:
-        connection.execute("select public.change_breach(%s, %s)", (breach, '{"closed_at": "2026-11-20T00:00:00Z"}'))
+        connection.execute(
+            "select public.change_breach(%s, %s)", (breach, '{"closed_at": "2026-11-20T00:00:00Z"}')
+        )
         with refused("breach_closed", 409):
             connection.execute("select public.change_breach(%s, %s)", (breach, '{"measures": "none"}'))
 

@@ -74,13 +74,17 @@ def test_the_instruction_is_recorded_in_the_garages_own_words_for_good(database:
     support.grant(database, support.ask(database), export=support.EXPORT)
     with OLGA.acting(database) as connection:
         rows = connection.execute(
-            "select kind, body, given_by::text from public.instructions order by given_at desc, kind desc limit 2"
+            "select kind, body, given_by::text from public.instructions"
+            " order by given_at desc, kind desc limit 2"
         ).fetchall()
     assert [tuple(row.values()) for row in rows] == [
         ("support", support.INSTRUCTION, OLGA.claims["sub"]),
         ("export", support.EXPORT, OLGA.claims["sub"]),
     ]
-    for statement in ("update public.instructions set body = 'something else'", "delete from public.instructions"):
+    for statement in (
+        "update public.instructions set body = 'something else'",
+        "delete from public.instructions",
+    ):
         with database.connect() as connection, refused("history_is_append_only", 409):
             connection.execute(statement.encode())
 
@@ -107,7 +111,9 @@ def test_it_opens_exactly_what_was_granted_and_nothing_about_people_settings_or_
 
 def test_a_module_that_is_off_is_off_for_support_too(database: Database) -> None:
     actor = support.granted(database)
-    switch = "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'conversations'"
+    switch = (
+        "update public.garage_modules set is_enabled = %s where garage_id = %s and module = 'conversations'"
+    )
     may = "select private.garage_id_for('conversations.read') is not null"
     for is_on in (False, True):
         change(database, switch, is_on, NOORD)
@@ -198,11 +204,13 @@ def test_an_operator_who_works_at_a_garage_is_one_or_the_other_never_both(databa
             garages = "select array_agg(distinct garage_id::text) from public.vehicles"
             assert one(connection, garages) == [NOORD]
             active = "select array_agg(row(trade_name, role, is_active)::text) from public.my_garages()"
-            assert one(connection, active) == ["(\"Garage Noord\",,t)", "(\"Garage Zuid\",mechanic,f)"]
+            assert one(connection, active) == ['("Garage Noord",,t)', '("Garage Zuid",mechanic,f)']
         for mixed in (support.token(request, ZUID), own.but("both", support_grant=request)):
             assert visible(database, mixed, "vehicles") == 0
         with own.acting(database) as connection:
-            assert one(connection, "select array_agg(distinct garage_id::text) from public.vehicles") == [ZUID]
+            assert one(connection, "select array_agg(distinct garage_id::text) from public.vehicles") == [
+                ZUID
+            ]
             connection.execute("select public.switch_garage(%s)", (ZUID,))
             connection.commit()
         claims = claims_of(database, ADA)

@@ -15,7 +15,7 @@ from sql_tests.matrix.attempts import Ask, Outcome
 from sql_tests.matrix.callers import Caller
 from sql_tests.matrix.catalogue import Function, Relation
 from sql_tests.matrix.keys import ID, OTHER, masked
-from sql_tests.matrix.rights import CUSTOMER
+from sql_tests.matrix.rights import CUSTOMER, OPERATED
 from sql_tests.matrix.world import World, literal
 
 VERB = "call with a foreign id"
@@ -63,7 +63,8 @@ class Calls:
             if caller.role not in self.function.roles:
                 self._closed(caller)
             elif caller.role not in PLATFORM and not self.function.is_pure:
-                self._foreign(caller)
+                if not (caller.is_operator and self.function.name.split(".")[1] in OPERATED):
+                    self._foreign(caller)
                 if self._ids() and caller.garage == NOORD:
                     told_apart = self._tells_own(caller) or told_apart
         needs_control = self.function.roles and not set(self.function.roles) <= set(PLATFORM)
@@ -192,7 +193,8 @@ class Calls:
         }
         pointed |= {"garage_id": "public.garages", "keep_id": "public.customers"}
         pointed |= {"duplicate_id": "public.customers", "membership_id": "public.memberships"}
-        pointed |= {"work_order_id": "public.work_orders"}
+        pointed |= {"work_order_id": "public.work_orders", "support_request_id": "public.support_requests"}
+        pointed |= {"breach_id": "private.breaches", "breach_notice_id": "public.breach_notices"}
         if name == "invitation_id":  # of a colleague or of a customer
             return [catalogue.relations[f"public.{kind}"] for kind in ("portal_invitations", "invitations")]
         if name in pointed:

@@ -63,7 +63,7 @@ select p.oid::regprocedure::text as signature, p.provolatile = 'i' as is_pure,
 
 @dataclass(frozen=True)
 class Relation:
-    """A table (`kind` r, or p when it has partitions) or view (v); `columns` maps names to types, `keys` are in a unique index."""
+    """A table (`kind` r; p if partitioned) or view (v); `columns` maps names to types, `keys` are unique."""
 
     name: str
     kind: str

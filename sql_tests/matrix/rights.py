@@ -88,6 +88,11 @@ STAFF = {
     "public.message_photos": Rights(TALK, "conversations.write"),
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),
+    "public.audit_seals": Rights(HISTORY),
+    "public.support_requests": Rights(GARAGE),
+    "public.support_grants": Rights(GARAGE),
+    "public.instructions": Rights(HISTORY),
+    "public.breach_notices": Rights("breaches.read"),
 }
 OWNED = "select from public.vehicle_ownerships o where o.customer_id = {me} and o.vehicle_id = "
 TODAY = " and o.valid_from <= current_date and coalesce(o.valid_to > current_date, true)"
@@ -122,6 +127,12 @@ CUSTOMER = {
         "pdf_storage",
     ),
 }
+# Calls by which an operator of Autexor speaks of any garage, whichever it is: that is what they are for. To
+# everybody else they are closed, and that is tried.
+OPERATED = (
+    "find_garages", "request_support", "open_support", "my_support_requests", "end_support", "save_breach",
+    "record_breach", "change_breach", "list_breaches", "breach_scope", "tell_garages",
+)  # fmt: skip
 # The workers' doorbell, which holds no data: their key hears it.
 SERVICE = ("private.wakeups",)
 BUCKETS = {
