@@ -178,7 +178,7 @@ end $$;
 comment on function private.seal_lists is
     'Seals the entries of these transactions, one seal per garage and month; how many entries';
 
-create function private.seal_audit(at timestamptz, max_entries int default 200000)
+create function private.seal_audit(at timestamptz, max_entries int default 500000)
 returns bigint
 language plpgsql
 volatile
@@ -374,7 +374,6 @@ begin
     if not pg_try_advisory_xact_lock(hashtext('private.housekeep')) then
         return counts;
     end if;
-    counts := counts || private.keep_history(now());
     delete from private.wakeups where created_at < now() - interval '1 hour';
     get diagnostics deleted = row_count;
     counts := counts || jsonb_build_object('wakeups', deleted);
@@ -388,5 +387,5 @@ begin
     counts := counts || jsonb_build_object('document_grants', deleted);
     delete from private.login_attempts where created_at < now() - interval '90 days';
     get diagnostics deleted = row_count;
-    return counts || jsonb_build_object('login_attempts', deleted);
+    return counts || jsonb_build_object('login_attempts', deleted) || private.keep_history(now());
 end $$;
