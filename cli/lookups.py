@@ -46,10 +46,13 @@ def my_garages(client: Client) -> list[Record]:
 
 
 def names(client: Client) -> dict[str, str]:
-    """Actors of the audit log, as far as the caller may know them: `staff:<id>` to a name and a role."""
+    """Actors of the logs, as far as the caller may know them: `staff:<id>` to a name and a role."""
     members = records(client.table("memberships").select("user_id,full_name,role").execute().data)
     accounts = records(client.table("portal_accounts").select("id,login").execute().data)
+    support = records(client.table("support_grants").select("id,operator_id,operator_email").execute().data)
     return {
+        **{f"support:{row['id']}": f"{row['operator_email']} (support)" for row in support},
+        **{f"operator:{row['operator_id']}": f"{row['operator_email']} (Autexor)" for row in support},
         **{f"staff:{row['user_id']}": f"{row['full_name']} ({row['role']})" for row in members},
         **{f"customer:{row['id']}": f"{row['login']} (customer)" for row in accounts},
     }

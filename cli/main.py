@@ -12,7 +12,19 @@ from cli.errors import explain, report
 
 COMMANDS = (
     *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions", "providers"),
-    *("templates", "audit", "telemetry", "website", "keys", "worker", "policies", "docs"),
+    *(
+        "templates",
+        "audit",
+        "access",
+        "support",
+        "breaches",
+        "telemetry",
+        "website",
+        "keys",
+        "worker",
+        "policies",
+        "docs",
+    ),
 )
 
 

@@ -315,6 +315,11 @@ export type Database = {
       }
     }
     Functions: {
+      "access_log":
+      { Args: Record<PropertyKey, never>; Returns: {
+          "at": string,"event": string,"who": string
+        }[]
+      },
       "announce_photo":
       { Args: { "content_type": string,"conversation_id"?: string }; Returns: {
           "content_type": string,

@@ -19,6 +19,8 @@ GLOBAL_TABLES = (
     "private.worker_heartbeats",  # Autexor's own processes
     "private.key_proofs",  # hashes of proofs that were used: whose does not matter
     "private.operators",  # staff of Autexor, who are at no garage
+    "private.support_permissions",  # what support may be granted at all
+    "private.breaches",  # what happened; which garages it concerns is in the notices
 )
 # Columns whose name sounds like biometrics, and why they are not.
 NOT_BIOMETRIC = (
@@ -30,12 +32,19 @@ NOT_KEYS = (
     "audit.entries.garage_id",  # history outlives what it tells of
     "audit.access_entries.subject_id",
     "audit.access_entries.session_id",
+    "audit.chains.garage_id",  # the chain over history does, too
+    "audit.seals.garage_id",
+    "audit.sealed_rows.garage_id",
     "public.invoices.issued_by",  # people of Supabase Auth, who may be gone when the paper still is there
     "public.messages.author_user_id",
-    "public.suppressions.lifted_by",
     "public.payments.recorded_by",
     "public.suppressions.lifted_by",
     "public.work_order_photos.taken_by",
+    "public.instructions.given_by",
+    "public.support_requests.decided_by",
+    "public.support_requests.ended_by",
+    "public.breach_notices.told_by",
+    "public.breach_notices.acknowledged_by",
     "public.provider_accounts.secret_id",  # a row of the platform's vault
 )
 GRANTS_TO_ANON = (
@@ -63,12 +72,18 @@ def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
-# What the rules speak of: `ours` are all tables, `tenant` those of a garage, with the column that says so.
+# What the rules speak of: `ours` are all tables, `parts` the partitions of some (with rules of their own),
+# `tenant` those of a garage, with the column that says so.
 WORDS = f"""
 with ours as (
     select c.oid::regclass::text as name, n.nspname, c.*
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where n.nspname in ('public', 'portal', 'website', 'private', 'audit') and c.relkind in ('r', 'p')
+       and not c.relispartition
+), parts as (
+    select c.oid::regclass::text as name, c.* from pg_class c
+     where c.relispartition and c.relkind in ('r', 'p')
+       and c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
 ), tenant as (
     select o.*, case o.name when 'public.garages' then 'id' else 'garage_id' end as tenant_column
       from ours o where o.name not in ({_listed(GLOBAL_TABLES)}) and o.nspname <> 'website'
@@ -150,6 +165,23 @@ TABLES = (
         ("W1",),
     ),
     Rule(
+        "a partition is closed to everybody by itself",
+        """select name from parts where not (relrowsecurity and relforcerowsecurity)
+            union all select name from parts join pg_policy p on p.polrelid = parts.oid
+            union all select name from parts cross join aclexplode(relacl) acl
+             where acl.grantee <> relowner""",
+        "grant select on audit.entries_default to authenticated",
+    ),
+    Rule(
+        "a partition has the guards of its table that a statement naming it would pass by",
+        """select p.name, t.tgname from parts p join pg_inherits i on i.inhrelid = p.oid
+              join pg_trigger t on t.tgrelid = i.inhparent and t.tgname ~ '^_9' and t.tgtype & 1 = 0
+            where not exists (select from pg_trigger own
+                where own.tgrelid = p.oid and own.tgname = t.tgname and own.tgenabled = 'A')""",
+        "drop trigger _900_append_only on audit.entries_default",
+        ("D11",),
+    ),
+    Rule(
         "files have the floor, too",
         """select 'storage.objects' where not exists (select from policies p
             where p.name = 'storage.objects' and p.polname = 'tenant_floor' and not p.polpermissive
@@ -173,7 +205,7 @@ TABLES = (
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
             where i.indrelid = tenant.oid and a.attname = tenant_column
               and i.indisvalid and i.indpred is null)""",
-        "drop index audit.entries_garage_row_idx, audit.entries_garage_occurred_at_idx",
+        "drop index audit.entries_garage_row_idx, audit.entries_garage_occurred_at_idx, audit.entries_id_idx",
     ),
     Rule(
         "a foreign key between tables of a garage holds the garage on both sides",

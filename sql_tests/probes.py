@@ -26,7 +26,8 @@ select c.oid::regclass::text as name, n.nspname as schema, c.relname as table,
                  on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
               where i.indrelid = c.oid and i.indisunique) as keys
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname in ('public', 'private', 'audit') and c.relkind = %s
+ where n.nspname in ('public', 'private', 'audit') and c.relkind::text = any (%s)
+   and not c.relispartition
    and (c.relname = 'garages' or exists (
         select from pg_attribute a where a.attrelid = c.oid and a.attname = 'garage_id'))
  order by 1
@@ -50,13 +51,13 @@ class Table:
 def tenant_tables(connection: Connection) -> list[Table]:
     """All tenant tables there are, read from the catalogue."""
     connection.execute("set local search_path = pg_catalog")
-    return [Table(**row) for row in connection.execute(TENANT_TABLES, ("r",))]
+    return [Table(**row) for row in connection.execute(TENANT_TABLES, (["r", "p"],))]
 
 
 def tenant_views(connection: Connection) -> list[Table]:
     """All views for members that show rows of a garage."""
     connection.execute("set local search_path = pg_catalog")
-    return [Table(**row) for row in connection.execute(TENANT_TABLES, ("v",))]
+    return [Table(**row) for row in connection.execute(TENANT_TABLES, (["v"],))]
 
 
 def disable_triggers(connection: Connection, tables: list[Table]) -> None:

@@ -1,18 +1,29 @@
-"""`autexor audit`: who changed what in the garage."""
+"""`autexor audit`: who changed what in the garage, and whether that history is as it was sealed."""
 
+import re
 from typing import Annotated, Any
 
 import typer
 from supabase import Client
 
 from cli.client import sign_in_from_environment
-from cli.errors import CommandFailed
+from cli.errors import CommandFailed, Misuse
 from cli.lookups import Record, active_garage, names, readable, records
-from cli.output import JsonFlag, QuietFlag, emit
+from cli.output import JsonFlag, QuietFlag, emit, progress, tell
 
-app = typer.Typer(no_args_is_help=True, help="Read who changed what in your garage.")
+app = typer.Typer(no_args_is_help=True, help="Read who changed what in your garage, and verify it.")
 
 SHOWN = ("id", "when", "who", "event", "row_id", "changed")
+SEALS = ("number", "sealed_at", "kind", "month", "entry_count", "hash")
+PROBLEMS = {
+    "entry_altered": "Entry {entry_id} of seal {seal_number} is not what was sealed",
+    "entry_missing": "Entry {entry_id} of seal {seal_number} is gone",
+    "entry_inserted": "Entry {entry_id} came into the range of seal {seal_number} after it was sealed",
+    "seal_altered": "Seal {seal_number} is not what was sealed",
+    "seal_missing": "Seal {seal_number} is gone",
+    "end_altered": "The chain does not end with seal {seal_number} any more",
+    "anchor_missed": "Seal {seal_number} is another one than you noted",
+}
 EVENTS = {"I": "created", "U": "changed", "D": "deleted", "T": "emptied"}
 
 
@@ -41,6 +52,62 @@ def list_command(
         columns=SHOWN,
         title=garage["trade_name"],
     )
+
+
+@app.command("verify")
+def verify_command(
+    anchor: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER:HASH", help="A seal as you noted it earlier, from `audit seals`."),
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Verify the history of your garage against its seals; exits 1 and names the first break."""
+    client = sign_in_from_environment()
+    garage = active_garage(client)
+    with progress(f"Verifying the history of {garage['trade_name']}"):
+        (found,) = records(client.rpc("verify_audit", _anchored(anchor)).execute().data)
+    emit(found, as_json=as_json, quiet=quiet, id_field="last_hash", title=garage["trade_name"])
+    if not found["is_intact"]:
+        raise CommandFailed(
+            f"audit_{found['problem']}",
+            PROBLEMS[found["problem"]].format(**found),
+            f"{found['sealed_entries']} entries in {found['seals']} seals were compared with their hashes",
+            "Keep the database as it is and tell Autexor: a backup shows what it was",
+        )
+    if not as_json and not quiet:
+        tell("The history is as it was sealed. Note number and hash of the last seal somewhere else.")
+
+
+@app.command("seals")
+def seals_command(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 25,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """List the newest seals over your history; --quiet prints NUMBER:HASH, an anchor to keep."""
+    client = sign_in_from_environment()
+    garage = active_garage(client)
+    query = client.table("audit_seals").select("*").eq("garage_id", garage["id"])
+    found = records(query.order("number", desc=True).limit(limit).execute().data)
+    rows = [{**row, "anchor": f"{row['number']}:{row['hash']}"} for row in found]
+    emit(rows, as_json=as_json, quiet=quiet, id_field="anchor", columns=SEALS, title=garage["trade_name"])
+
+
+def _anchored(anchor: str | None) -> Record:
+    """The arguments for an anchor. Raises Misuse when it is none."""
+    if anchor is None:
+        return {}
+    number, _, hash_ = anchor.partition(":")
+    if not number.isdigit() or not re.fullmatch("[0-9a-fA-F]{64}", hash_):
+        raise Misuse(
+            "anchor_invalid",
+            f"{anchor} is no anchor",
+            "it is the number of a seal, a colon and the 64 digits of its hash",
+            "Take it from `autexor audit seals --quiet`",
+        )
+    return {"anchor_number": int(number), "anchor_hash": hash_}
 
 
 def _older(query: Any, entry: Record) -> Any:

@@ -21,7 +21,8 @@ NINA = "nina@example.test"
 EVERYTHING = """
 select string_agg(query_to_xml(concat('select * from ', c.oid::regclass), true, false, '')::text, '')
   from pg_class c
- where c.relkind = 'r' and c.relnamespace::regnamespace::text in ('public', 'private', 'audit', 'pgmq')
+ where c.relkind in ('r', 'p')
+   and c.relnamespace::regnamespace::text in ('public', 'private', 'audit', 'pgmq')
 """
 ACCEPT = "accept_invitation(%s, 'Nina Claes')"
 

@@ -87,7 +87,7 @@ def test_a_customer_writes_no_table_and_no_view_with_any_verb(busy_database: Dat
             "select format('%I.%I', c.relnamespace::regnamespace, c.relname) as name, (select a.attname::text"
             "  from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and a.attidentity = ''"
             "  order by a.attnum limit 1) as first"
-            "  from pg_class c where c.relkind in ('r', 'v') and c.relnamespace::regnamespace::text"
+            "  from pg_class c where c.relkind in ('r', 'p', 'v') and c.relnamespace::regnamespace::text"
             "    in ('public', 'portal', 'website', 'private', 'audit')"
         ).fetchall()
     assert len(relations) > 40

@@ -1,7 +1,7 @@
 """Every kind of caller: the fixed cast, people the cast lacks, and tokens that are as good as none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from devstack.testing import Connection
@@ -135,8 +135,8 @@ def _ended(connection: Connection, number: int, name: str, table: str, how: str)
 def everybody(connection: Connection) -> list[Caller]:
     """All callers; those that the seeds lack are made in this transaction, with triggers off."""
     connection.execute("set local session_replication_role = replica")
-    found = [*_members(connection), *_customers(connection), *_no_longer(connection), *_spoofs()]
-    found += _operators(connection)
+    found = [*_members(connection), *_customers(connection), *_support(connection)]
+    found += [*_no_longer(connection), *_spoofs(), *_operators(connection)]
     connection.execute("set local session_replication_role = origin")
     return found
 
@@ -172,6 +172,34 @@ def _operators(connection: Connection) -> Iterator[Caller]:
         "insert into private.operators (user_id, revoked_at) values (%s, now())", (revoked.claims["sub"],)
     )
     yield nobody(replace(revoked, name="revoked operator"))
+
+
+def _support(connection: Connection) -> Iterator[Caller]:
+    """Ada of Autexor, while a garage has let her in; and what she is once it is over."""
+    query = """
+    select id::text, garage_id::text, permissions from public.support_requests where granted_at is not null
+    """
+    for row in connection.execute(query).fetchall():
+        actor = ADA.but("support", garage_id=row["garage_id"], support_grant=row["id"])
+        name = "support" if row["garage_id"] == NOORD else "support of the other garage"
+        claims, permissions = json.dumps(dict(actor.claims)), frozenset(row["permissions"])
+        yield Caller(name, "authenticated", claims, row["garage_id"], None, permissions, is_operator=True)
+        for thief in (OLGA, OTTO):
+            yield nobody(thief.but(f"{thief.name} with the grant of {name}", **_of(row)))
+    ended = connection.execute(
+        "insert into public.support_requests select (jsonb_populate_record(r, jsonb_build_object('id',"
+        " gen_random_uuid(), 'ended_at', now()))).* from public.support_requests r"
+        " where granted_at is not null and garage_id = %s returning id::text, garage_id::text",
+        (NOORD,),
+    ).fetchone()
+    assert ended is not None
+    over = nobody(ADA.but("support that is over", **_of(ended)))
+    yield replace(over, is_operator=True)
+    yield replace(nobody(ADA), is_operator=True)
+
+
+def _of(row: Mapping[str, object]) -> dict[str, object]:
+    return {"garage_id": row["garage_id"], "support_grant": row["id"]}
 
 
 def _no_longer(connection: Connection) -> Iterator[Caller]:

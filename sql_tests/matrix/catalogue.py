@@ -20,7 +20,7 @@ select c.oid::regclass::text as name, c.relkind::text as kind,
               where i.indrelid = c.oid and i.indisunique) as keys
   from pg_class c
  where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
-   and c.relkind in ('r', 'p', 'v', 'm', 'f')
+   and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
  order by 2, 1
 """
 GRANTS = """
@@ -30,6 +30,11 @@ select c.oid::regclass::text as name, role, verb, array_agg(a.attname::text orde
  where c.relnamespace::regnamespace::text in ('public', 'portal', 'website', 'private', 'audit')
    and c.relkind in ('r', 'p', 'v', 'm', 'f') and has_column_privilege(role, c.oid, a.attname, verb)
  group by 1, 2, 3
+"""
+PARTS = """
+select c.oid::regclass::text as name from pg_class c
+ where c.relispartition and c.relkind = 'r'
+   and c.relnamespace::regnamespace::text in ('public', 'portal', 'private', 'audit')
 """
 FOREIGN_KEYS = """
 select k.conname::text as name, k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent,
@@ -42,7 +47,10 @@ select k.conname::text as name, k.conrelid::regclass::text as child, k.confrelid
 UNIQUES = """
 select i.indexrelid::regclass::text as name, i.indrelid::regclass::text as relation,
        array(select a.attname::text from unnest(i.indkey::int2[]) u (n) join pg_attribute a
-               on a.attrelid = i.indrelid and a.attnum = u.n) as columns
+               on a.attrelid = i.indrelid and a.attnum = u.n) as columns,
+       array(select c.relname::text from pg_class c where c.oid = i.indexrelid
+             union all select c.relname::text from pg_inherits h join pg_class c on c.oid = h.inhrelid
+              where h.inhparent = i.indexrelid) as known_as
   from pg_index i where i.indisunique order by 2, 1
 """
 FUNCTIONS = """
@@ -63,7 +71,7 @@ select p.oid::regprocedure::text as signature, p.provolatile = 'i' as is_pure,
 
 @dataclass(frozen=True)
 class Relation:
-    """A table (`kind` r) or view (v); `columns` maps names to types, `keys` are in a unique index."""
+    """A table (`kind` r; p if partitioned) or view (v); `columns` maps names to types, `keys` are unique."""
 
     name: str
     kind: str
@@ -99,11 +107,12 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Unique:
-    """The columns of a unique index."""
+    """The columns of a unique index; a partition that refuses names its own part of it."""
 
     name: str
     relation: str
     columns: list[str]
+    known_as: list[str]
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,12 @@ class Catalogue:
     """The catalogue of one database at one moment."""
 
     connection: Connection
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Partitions, in which the rows of some tables are."""
+        rows = self.connection.execute(PARTS)
+        return [row["name"] for row in rows]
 
     @cached_property
     def relations(self) -> dict[str, Relation]:

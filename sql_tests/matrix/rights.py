@@ -102,6 +102,11 @@ STAFF = {
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),
     "public.client_errors": Rights("telemetry.read"),
+    "public.audit_seals": Rights(HISTORY),
+    "public.support_requests": Rights(GARAGE),
+    "public.support_grants": Rights(GARAGE),
+    "public.instructions": Rights(HISTORY),
+    "public.breach_notices": Rights("breaches.read"),
 }
 # What staff of Autexor read, and nobody else; it belongs to no garage, and nobody writes it by hand.
 OPERATORS = tuple(
@@ -144,6 +149,12 @@ CUSTOMER = {
         "pdf_storage",
     ),
 }
+# Calls by which an operator of Autexor speaks of any garage, whichever it is: that is what they are for. To
+# everybody else they are closed, and that is tried.
+OPERATED = (
+    "find_garages", "request_support", "open_support", "my_support_requests", "end_support", "save_breach",
+    "record_breach", "change_breach", "list_breaches", "breach_scope", "tell_garages",
+)  # fmt: skip
 # The workers' doorbell, which holds no data: their key hears it.
 SERVICE = ("private.wakeups",)
 BUCKETS = {

@@ -16,7 +16,8 @@ TABLE_GRANTS = f"""
 select c.oid::regclass::text as relation, r as role, v as verb
   from pg_class c cross join unnest(array['anon', 'authenticated', 'portal', 'service_role', 'worker']) r
   cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate']) v
- where c.relnamespace::regnamespace::text in {OURS} and c.relkind in ('r', 'v')
+ where c.relnamespace::regnamespace::text in {OURS} and c.relkind in ('r', 'p', 'v')
+   and not c.relispartition
    and not has_table_privilege(r, c.oid, v) order by 1, 2, 3
 """
 COLUMN_GRANTS = f"""
@@ -24,7 +25,8 @@ select a.attrelid::regclass::text as relation, a.attname::text as column, r as r
   from pg_attribute a join pg_class c on c.oid = a.attrelid
   cross join unnest(array['authenticated', 'portal']) r
   cross join unnest(array['select', 'insert', 'update']) v
- where c.relnamespace::regnamespace::text in {OURS} and c.relkind = 'r' and a.attnum > 0
+ where c.relnamespace::regnamespace::text in {OURS} and c.relkind in ('r', 'p')
+   and not c.relispartition and a.attnum > 0
    and not a.attisdropped and has_any_column_privilege(r, c.oid, v)
    and not has_column_privilege(r, c.oid, a.attname, v) order by 1, 2, 3, 4
 """

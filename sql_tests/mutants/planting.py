@@ -35,7 +35,8 @@ OURS = "('public', 'portal', 'website', 'private', 'audit')"
 RELATIONS = f"""
 select c.oid::regclass::text as name, c.relkind::text as kind, exists (select from pg_attribute a
            where a.attrelid = c.oid and a.attname = 'garage_id') or c.relname = 'garages' as is_tenant
-  from pg_class c where c.relnamespace::regnamespace::text in {OURS} and c.relkind in ('r', 'v') order by 1
+  from pg_class c where c.relnamespace::regnamespace::text in {OURS} and c.relkind in ('r', 'p', 'v')
+   and not c.relispartition order by 1
 """
 VIEWS = """
 with recursive uses as (

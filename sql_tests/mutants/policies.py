@@ -40,7 +40,8 @@ def mutants(connection: Connection) -> list[Mutant]:
 
 TABLES = """
 select c.oid::regclass::text as name from pg_class c
- where c.relnamespace::regnamespace::text in ('public', 'website', 'private', 'audit') and c.relkind = 'r'
+ where c.relnamespace::regnamespace::text in ('public', 'website', 'private', 'audit')
+   and c.relkind in ('r', 'p') and not c.relispartition
  order by 1
 """
 
