@@ -78,6 +78,7 @@ insert into private.processings
     ('deliveries', 'Sending documents and notices, and proving it', 'contract', '3 years', '30 days', '10 years'),
     ('portal_accounts', 'Letting customers see their own data, safely', 'contract', '3 years', '30 days', '10 years'),
     ('rights', 'Answering persons who use their rights', 'legal_obligation', '5 years', '1 year', '10 years'),
+    ('privacy', 'Accounting for how personal data is processed', 'legal_obligation', null, null, null),
     ('audit', 'Seeing who did what, and noticing misuse', 'legitimate_interest', null, null, null);
 
 create view private.data_map with (security_invoker = on) as

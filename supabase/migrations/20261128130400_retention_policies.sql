@@ -264,24 +264,31 @@ end $$;
 comment on function private.invoice_date_of is
     'The date of the last issued invoice that a row proves or belongs to; null when there is none';
 
-create function private.clock_of(target regclass)
+create function private.clock_of(target regclass, row_name text default 'r')
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select format('r.%I', a.attname)
-      from pg_attribute a
-     where a.attrelid = target and not a.attisdropped
-       and a.atttypid in ('date'::regtype, 'timestamptz'::regtype)
-       and (a.attname in ('valid_to', 'lifted_at', 'expires_at', 'updated_at', 'occurred_at',
-           'created_at') or (a.attname in ('finished_at', 'sent_at') and a.attnotnull))
-     order by array_position(array['valid_to', 'lifted_at', 'expires_at', 'updated_at', 'occurred_at',
-         'created_at'], a.attname::text)
+    with moments as (
+        select a.attname::text as name, a.attnotnull as is_certain
+          from pg_attribute a
+         where a.attrelid = target and not a.attisdropped
+           and a.atttypid in ('date'::regtype, 'timestamptz'::regtype)
+    )
+    select case m.name when 'last_seen_at'
+               then format('greatest(%1$s.last_seen_at, %1$s.created_at)', row_name)
+               else format('%s.%I', row_name, m.name) end
+      from moments m
+      join unnest(array['valid_to', 'lifted_at', 'last_seen_at', 'expires_at', 'updated_at',
+               'occurred_at', 'created_at', 'finished_at', 'sent_at'])
+           with ordinality as wanted (name, place) on wanted.name = m.name
+     where m.is_certain or m.name not in ('finished_at', 'sent_at')
+     order by wanted.place
      limit 1;
 $$;
 comment on function private.clock_of is
-    'From when a row''s retention counts: its end, or else its last change; null while it has no end yet';
+    'From when a row''s retention counts: its end, or else when it was last used or changed; null while it has no end yet';
 
 create function private.kept_until(target regclass, rule text)
 returns text
@@ -290,11 +297,11 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     select case rule
-        when 'invoice' then format('private.invoice_kept_until(r.garage_id, %s)',
-            private.invoice_date_of(target))
-        else format('(%s + %s)::date', private.clock_of(target), case
-            when t.retention ~ '^[0-9]' then format('interval %L', t.retention)
-            else format('private.keep_for(r.garage_id, %L)', t.processing) end)
+        when 'invoice' then 'private.invoice_kept_until(r.garage_id, '
+            || private.invoice_date_of(target) || ')'
+        else '(' || private.clock_of(target) || case
+            when t.retention ~ '^[0-9]' then format(' + interval %L)::date', t.retention)
+            else format(' + private.keep_for(r.garage_id, %L))::date', t.processing) end
         end
       from private.table_map t where t.relation = target;
 $$;

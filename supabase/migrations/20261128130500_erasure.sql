@@ -5,8 +5,9 @@ create table private.erasing (
     garage_id uuid not null references public.garages (id),
     xid xid8 not null default pg_current_xact_id(),
     as_of timestamptz not null,
-    is_retention boolean not null,
-    primary key (garage_id, xid)
+    kind text not null,
+    primary key (garage_id, xid),
+    constraint erasing_kind check (kind in ('erasure', 'retention', 'rectification'))
 );
 alter table private.erasing enable row level security;
 alter table private.erasing force row level security;
@@ -15,8 +16,8 @@ comment on table private.erasing is
 comment on column private.erasing.garage_id is 'internal';
 comment on column private.erasing.xid is 'internal';
 comment on column private.erasing.as_of is 'internal: the moment that it takes for now';
-comment on column private.erasing.is_retention is
-    'internal: rows whose time has come, rather than what a person asked for';
+comment on column private.erasing.kind is
+    'internal: retention takes rows whose time has come, the others do what a person asked for';
 
 create function private.erasure_under_way(garage_id uuid default null)
 returns private.erasing
@@ -31,6 +32,7 @@ begin
     select * into found from private.erasing e
      where e.xid = pg_current_xact_id_if_assigned()
        and e.garage_id = coalesce(erasure_under_way.garage_id, e.garage_id)
+       and e.kind in ('erasure', 'retention')
      limit 1;
     return found;
 end $$;
@@ -71,7 +73,7 @@ begin
     if erasure.xid is not null and tg_op = 'UPDATE'
         and private.is_erasable_change(tg_relid, to_jsonb(old), to_jsonb(new)) then
         return new;
-    elsif erasure.xid is not null and erasure.is_retention and tg_op = 'DELETE'
+    elsif erasure.xid is not null and erasure.kind = 'retention' and tg_op = 'DELETE'
         and private.invoice_kept_until(old.garage_id, old.issue_date) <= erasure.as_of::date then
         return old;
     end if;
@@ -106,7 +108,7 @@ begin
     end if;
     if issued is not null and tg_op = 'DELETE' then
         erasure := private.erasure_under_way(old.garage_id);
-        if erasure.xid is not null and erasure.is_retention and exists (
+        if erasure.xid is not null and erasure.kind = 'retention' and exists (
             select from public.invoices i
              where i.garage_id = old.garage_id and i.id = old.invoice_id
                and private.invoice_kept_until(i.garage_id, i.issue_date) <= erasure.as_of::date) then
@@ -563,8 +565,8 @@ as $$
 declare
     step record;
 begin
-    insert into private.erasing (garage_id, as_of, is_retention)
-    values (erase_customer.garage_id, erase_customer.as_of, false);
+    insert into private.erasing (garage_id, as_of, kind)
+    values (erase_customer.garage_id, erase_customer.as_of, 'erasure');
     for step in select * from private.erasure_steps() loop
         if step.deletes is not null then
             perform private.delete_rows(step.relation,
