@@ -12,6 +12,7 @@ from cli.errors import explain, report
 
 COMMANDS = (
     *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "audit"),
+    *("rights", "retention", "privacy"),
     *("keys", "worker", "policies", "docs"),
 )
 

@@ -23,7 +23,7 @@ from workers.ports import Claimed, Doorbell, Ports, Queue, Subject
 log = logging.getLogger("workers.loop")
 
 # How long a message stays invisible to other workers: longer than its slowest handling.
-VISIBILITY_SECONDS: dict[QueueName, int] = {"render": 180, "send": 120, "push": 90}
+VISIBILITY_SECONDS: dict[QueueName, int] = {"render": 180, "send": 120, "push": 90, "erase": 60}
 HOUSEKEEPING_SECONDS = 3600.0
 LONGEST_OUTAGE_PAUSE = 30
 

@@ -35,8 +35,8 @@ PortalEvent = Literal[
 PushTemplate = Literal["invoice_issued", "credit_note_issued", "message_received"]
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
-QueueName = Literal["render", "send", "push"]
-QUEUES: tuple[QueueName, ...] = ("render", "send", "push")
+QueueName = Literal["render", "send", "push", "erase"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "erase")
 
 
 class Payload(BaseModel):
@@ -306,11 +306,19 @@ class PushJob(JobBase):
     details: PushDetails | None = None
 
 
-Job = Annotated[RenderJob | SendJob | PushJob, Field(discriminator="kind")]
-_JOB: TypeAdapter[RenderJob | SendJob | PushJob] = TypeAdapter(Job)
+class RemoveFileJob(JobBase):
+    """Remove one stored file, whose row is erased."""
+
+    kind: Literal["remove_file"]
+    bucket: str
+    path: str
 
 
-def parse_job(payload: dict[str, Any]) -> RenderJob | SendJob | PushJob:
+Job = Annotated[RenderJob | SendJob | PushJob | RemoveFileJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[RenderJob | SendJob | PushJob | RemoveFileJob] = TypeAdapter(Job)
+
+
+def parse_job(payload: dict[str, Any]) -> RenderJob | SendJob | PushJob | RemoveFileJob:
     """The job of a claimed payload; raises pydantic's ValidationError."""
     return _JOB.validate_python(payload)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from workers.core.jobs import Job, PushJob, RenderJob, SendJob
+from workers.core.jobs import Job, PushJob, RemoveFileJob, RenderJob, SendJob
 from workers.core.outcomes import Outcome
+from workers.handlers.remove_file import remove_file
 from workers.handlers.render_invoice import render_invoice
 from workers.handlers.send_message import send_message
 from workers.handlers.send_push import send_push
@@ -19,3 +20,5 @@ def handle(job: Job, ports: Ports) -> Outcome:
             return send_message(job, ports)
         case PushJob():
             return send_push(job, ports)
+        case RemoveFileJob():
+            return remove_file(job, ports)
