@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from supabase import Client
@@ -12,9 +12,9 @@ from cli.asking import YesFlag, confirm
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed, Misuse
 from cli.lookups import Record, active_garage, customer_named, records
-from cli.output import JsonFlag, QuietFlag, emit, progress, progress_bar, tell
-from cli.subject_export import archive
-from cli.subject_export.source import ApiSource, as_rows
+from cli.output import JsonFlag, QuietFlag, emit, progress
+from cli.subject_export.answers import erasure_plan, export, tell_plan
+from cli.subject_export.source import as_rows
 
 app = typer.Typer(no_args_is_help=True, help="Answer customers who use their rights under the GDPR.")
 
@@ -157,7 +157,7 @@ def plan_command(request: Request, as_json: JsonFlag = False, quiet: QuietFlag =
         emit(plan, as_json=as_json, quiet=quiet, id_field="sha256")
         return
     emit(plan["steps"], columns=("table_name", "row_id", "action", "columns", "until", "reason"))
-    _tell_plan(plan)
+    tell_plan(plan)
 
 
 @app.command("execute")
@@ -201,35 +201,13 @@ def open_command(
     emit({"customer_id": customer_id, "open_until": until}, as_json=as_json)
 
 
-def export(client: Client, request_id: str, to: Path) -> Record:
-    """Write the archive and leave the evidence. Raises Misuse when there is something already."""
-    if to.exists():
-        raise Misuse("file_exists", f"{to} is there already", "nothing is overwritten", "Choose another name")
-    source = ApiSource(client, request_id)
-    export = source.export()
-    total = sum(table["rows"] for table in export["tables"]) + len(export["files"])
-    today = datetime.now(UTC).date()
-    with progress_bar("Collecting", total) as advance:
-        written = archive.write(source, to, advance, export, today)
-    request = source.finish(written.sha256, written.counts)
-    for name in written.missing:
-        tell(f"{name} could not be read: it is missing in the archive, whose index says so.", style="yellow")
-    return {"file": str(to), "sha256": written.sha256, "status": request["status"], **written.counts}
-
-
-def erasure_plan(client: Client, request_id: str) -> Record:
-    """The plan: its hash, what it does row by row, counts, and what providers hold."""
-    answer: Any = client.rpc("erasure_plan", {"request_id": request_id}).execute().data
-    return dict(answer)
-
-
 def _execute(client: Client, row: Record, changes: list[str], told: list[str], yes: bool) -> Record:
     garage = active_garage(client)["trade_name"]
     arguments: Record = {"request_id": row["id"]}
     match row["kind"]:
         case "erasure":
             plan = erasure_plan(client, row["id"])
-            _tell_plan(plan)
+            tell_plan(plan)
             confirm(f"Erase this customer of {garage} for good, by this plan?", yes)
             with progress("Erasing"):
                 return _one(client, "execute_erasure", {**arguments, "plan_sha256": plan["sha256"]})
@@ -259,16 +237,6 @@ def _changes(pairs: list[str]) -> dict[str, str | None]:
             "For example --set city=Gent --set postal_code=9000",
         )
     return {column: value or None for column, _, value in split}
-
-
-def _tell_plan(plan: Record) -> None:
-    for table, actions in sorted(plan["counts"].items()):
-        tell(f"{table}: " + ", ".join(f"{action} {number}" for action, number in sorted(actions.items())))
-    for provider in plan["providers"]:
-        tell(
-            f"{provider['provider']} was handed {provider['messages']} message(s): what it holds ends with its own "
-            "retention, or by a request to it."
-        )
 
 
 def _call(client: Client, function: str, arguments: Record, as_json: bool, quiet: bool) -> None:

@@ -8,17 +8,24 @@ from cli.subject_export.words import word
 
 Record = Mapping[str, Any]
 
-_STYLE = """body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;
-background:#fff}table{border-collapse:collapse;width:100%;margin:1rem 0}caption{text-align:left;font-weight:600}
-th,td{border:1px solid #767676;padding:.3rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
-a{color:#0b4f9e}dt{font-weight:600}dd{margin:0 0 .4rem}article{border-top:2px solid #767676;padding:.5rem 0}"""
+_STYLE = """
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1a1a1a; background: #fff }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0 }
+caption { text-align: left; font-weight: 600 }
+th, td { border: 1px solid #767676; padding: .3rem .5rem; text-align: left; vertical-align: top;
+  overflow-wrap: anywhere }
+a { color: #0b4f9e } dt { font-weight: 600 } dd { margin: 0 0 .4rem }
+article { border-top: 2px solid #767676; padding: .5rem 0 }
+"""
 
 
 def document(locale: str, title: str, body: str) -> str:
     """A whole page."""
     return (
         f'<!doctype html>\n<html lang="{escape(locale)}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n"
         f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -115,7 +122,10 @@ def _table(locale: str, title: str, heads: Sequence[str], rows: Sequence[Sequenc
         for row in rows
     )
     caption = escape(word(locale, title))
-    return f"<h2>{caption}</h2><table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        f"<h2>{caption}</h2><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
 
 
 def _value(locale: str, value: object) -> str:
