@@ -26,6 +26,7 @@ RESULTS: dict[str, Row] = {
         "provider_message_id": "sg-1",
     },
     "push": {"ticket_id": "ticket-1", "provider": "expo"},
+    "erase": {},
 }
 
 

@@ -47,10 +47,10 @@ create table public.rights_requests (
     constraint rights_requests_reasons check (
         length(extension_reason) between 3 and 1000 and length(refusal_reason) between 3 and 1000),
     constraint rights_requests_moments check (
-        (extended_at is null) = (extension_reason is null)
+        (extension_reason is null or extended_at is not null)
         and (verified_at is null) = (verified_how is null)
         and (status in ('done', 'refused')) = (finished_at is not null)
-        and (status = 'refused') = (refusal_reason is not null)
+        and (refusal_reason is null or status = 'refused')
         and (status in ('received', 'refused') or verified_at is not null))
 );
 alter table public.rights_requests enable row level security;

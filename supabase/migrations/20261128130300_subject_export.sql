@@ -26,7 +26,7 @@ as $$
      where i.indrelid = target and i.indisprimary;
 $$;
 
-create function private.export_query(target regclass)
+create function private.export_query(target regclass, condition text)
 returns text
 language sql
 stable
@@ -36,7 +36,7 @@ as $$
         select p.part, p.condition, p.columns from private.subject_paths p
          where p.table_name = target::text
         union all
-        select 'all', private.subject_condition(target), null
+        select 'all', export_query.condition, null
          where not exists (select from private.subject_paths p where p.table_name = target::text)
     )
     select string_agg(format('select jsonb_build_object(%s) as record, concat_ws(''/'', %s) as place from %s r where %s',
@@ -58,18 +58,95 @@ $$;
 comment on function private.export_query is
     'A query for a person''s rows of a table as JSON, with what to order them by; $1 the garage, $2 the ids of the customer';
 
+create function private.derived_tables()
+returns table (table_name text, depth int, condition text, export text, bucket text, purpose text,
+    retention text, processing text, is_deleted_on_erasure boolean, children jsonb)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with recursive known as materialized (
+        select * from private.table_map
+    ), keys as materialized (
+        select k.relation, p.* from known k cross join lateral private.parents(k.relation) p
+    ), levels (relation, level) as (
+        select k.relation, 0 from known k
+        union
+        select k.relation, l.level + 1 from levels l join keys k on k.parent = l.relation
+         where l.level < 20
+    )
+    select t.table_name, (select max(l.level) from levels l where l.relation = t.relation), s.condition,
+           case when s.condition is not null then private.export_query(t.relation, s.condition) end,
+           private.file_bucket(t.relation), t.purpose, t.retention, t.processing,
+           t.is_deleted_on_erasure, (
+               select coalesce(jsonb_agg(jsonb_build_object('relation', c.table_name,
+                          'is_personal', c.is_personal, 'is_required', k.is_required,
+                          'near', k.near, 'far', k.far, 'emptied', (
+                              select array_agg(n) from unnest(k.near) n
+                                join pg_attribute a on a.attrelid = c.relation and a.attname = n
+                               where not a.attnotnull)) order by k.key), '[]')
+                 from keys k join known c on c.relation = k.relation
+                where k.parent = t.relation and k.on_delete in ('a', 'r'))
+      from known t
+     cross join lateral (select private.subject_condition(t.relation) as condition) s
+     where t.controller = 'garage';
+$$;
+comment on function private.derived_tables is
+    'The tables of garages: which rows are a person''s, how they are exported, their files, and what points at them';
+
+-- Deriving all that takes a second, so what was derived is kept until a comment, a key, a policy or a
+-- declared path changes.
+create table private.compiled_map (
+    kind text primary key,
+    fingerprint text not null,
+    steps jsonb not null
+);
+alter table private.compiled_map enable row level security;
+alter table private.compiled_map force row level security;
+comment on table private.compiled_map is
+    'controller=autexor; retention=none. What was derived from the map, and from which state of it';
+comment on column private.compiled_map.kind is 'public';
+comment on column private.compiled_map.fingerprint is 'public';
+comment on column private.compiled_map.steps is 'public: names of tables and conditions on them';
+
+create function private.map_fingerprint()
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with ours as materialized (
+        select c.oid, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname in ('public', 'private', 'audit', 'portal') and c.relkind in ('r', 'p'))
+    select md5(concat_ws('|',
+        (select string_agg(concat_ws(':', o.relname, d.objsubid, md5(d.description)), ','
+                    order by o.oid, d.objsubid)
+           from pg_description d join ours o on o.oid = d.objoid
+          where d.classoid = 'pg_class'::regclass),
+        (select string_agg(concat_ws(':', o.oid, a.attnum, a.attname, a.attnotnull), ','
+                    order by o.oid, a.attnum)
+           from pg_attribute a join ours o on o.oid = a.attrelid
+          where a.attnum > 0 and not a.attisdropped),
+        (select string_agg(concat_ws(':', k.oid, k.conname, k.confdeltype), ',' order by k.oid)
+           from pg_constraint k join ours o on o.oid = k.conrelid where k.contype in ('f', 'c', 'p')),
+        (select string_agg(md5(concat(p.polname, p.polqual::text)), ',' order by p.polrelid, p.polname)
+           from pg_policy p join ours o on o.oid = p.polrelid
+          where p.polcmd = 'r' and p.polpermissive),
+        (select string_agg(md5(s::text), ',' order by s.table_name, s.part) from private.subject_paths s),
+        (select string_agg(md5(p::text), ',' order by p.processing) from private.processings p)));
+$$;
+
 create function private.export_files(garage_id uuid, customers uuid[])
 returns table (table_name text, bucket text, path text, byte_size bigint)
 language plpgsql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     holder record;
 begin
-    for holder in select s.table_name, s.condition, private.file_bucket(s.relation) as bucket
-                    from private.subject_tables() s
-                   where private.file_bucket(s.relation) is not null order by s.table_name loop
+    for holder in select * from private.compiled_tables() s
+                   where s.condition is not null and s.bucket is not null order by s.table_name loop
         return query execute format(
             'select %L, o.bucket_id, o.name, (o.metadata ->> ''size'')::bigint '
             '  from %s r join storage.objects o on o.bucket_id = %L and o.name = r.storage_path '
@@ -77,6 +154,43 @@ begin
             holder.condition) using garage_id, customers;
     end loop;
 end $$;
+
+create function private.compiled_steps(kind text)
+returns jsonb
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    current text := private.map_fingerprint();
+    found jsonb;
+begin
+    select m.steps into found from private.compiled_map m
+     where m.kind = compiled_steps.kind and m.fingerprint = current;
+    if found is null then
+        execute format('select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') from private.derived_%s() s', kind)
+            into found;
+        insert into private.compiled_map as m (kind, fingerprint, steps)
+        values (compiled_steps.kind, current, found)
+        on conflict on constraint compiled_map_pkey do update
+            set fingerprint = excluded.fingerprint, steps = excluded.steps;
+    end if;
+    return found;
+end $$;
+comment on function private.compiled_steps is
+    'What private.derived_<kind>() says, from the last time if the map has not changed since';
+
+create function private.compiled_tables()
+returns table (table_name text, depth int, condition text, export text, bucket text, purpose text,
+    retention text, processing text, is_deleted_on_erasure boolean, children jsonb)
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.* from jsonb_to_recordset(private.compiled_steps('tables')) as s (table_name text,
+        depth int, condition text, export text, bucket text, purpose text, retention text,
+        processing text, is_deleted_on_erasure boolean, children jsonb);
+$$;
 
 create function private.exportable_request(request_id uuid)
 returns public.rights_requests
@@ -105,10 +219,8 @@ begin
     perform private.log_access(request.garage_id, 'export_made', private.actor(), request.customer_id,
         null, null, null);
     for found in
-        select s.table_name, private.export_query(s.relation) as query, t.purpose, t.retention,
-               t.processing
-          from private.subject_tables() s join private.table_map t on t.relation = s.relation
-         order by s.table_name loop
+        select s.table_name, s.export as query, s.purpose, s.retention, s.processing
+          from private.compiled_tables() s where s.condition is not null order by s.table_name loop
         execute format('select count(*) from (%s) q', found.query) into amount
             using request.garage_id, customers;
         if amount > 0 then
@@ -158,15 +270,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     request public.rights_requests := private.exportable_request(request_id);
-    target regclass := (select s.relation from private.subject_tables() s
-                         where s.table_name = rights_export_rows.table_name);
+    query text := (select s.export from private.compiled_tables() s
+                    where s.table_name = rights_export_rows.table_name
+                      and s.condition is not null);
 begin
-    if target is null then
+    if query is null then
         perform private.refuse('table_not_exportable', 'This table holds nothing about persons',
             'Take one that rights_export names', 404);
     end if;
     return query execute format('select q.record from (%s) q order by q.place offset $3 limit $4',
-        private.export_query(target))
+        query)
         using request.garage_id, private.customer_ids(request.garage_id, request.customer_id),
             greatest(first_row, 0), least(greatest(max_rows, 1), 1000);
 end $$;

@@ -290,7 +290,7 @@ $$;
 comment on function private.clock_of is
     'From when a row''s retention counts: its end, or else when it was last used or changed; null while it has no end yet';
 
-create function private.kept_until(target regclass, rule text)
+create function private.kept_until(target regclass, rule text, retention text, processing text)
 returns text
 language sql
 stable
@@ -300,10 +300,9 @@ as $$
         when 'invoice' then 'private.invoice_kept_until(r.garage_id, '
             || private.invoice_date_of(target) || ')'
         else '(' || private.clock_of(target) || case
-            when t.retention ~ '^[0-9]' then format(' + interval %L)::date', t.retention)
-            else format(' + private.keep_for(r.garage_id, %L))::date', t.processing) end
-        end
-      from private.table_map t where t.relation = target;
+            when retention ~ '^[0-9]' then format(' + interval %L)::date', retention)
+            else format(' + private.keep_for(r.garage_id, %L))::date', processing) end
+        end;
 $$;
 comment on function private.kept_until is
     'An expression on a row r: the first day that keep:<rule> no longer keeps it; null when it never did';

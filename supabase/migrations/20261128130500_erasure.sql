@@ -50,6 +50,9 @@ as $$
     select not exists (
         select from jsonb_each(new_row) n
          where n.value is distinct from old_row -> n.key and n.key not in ('updated_at', 'revision')
+           and not exists ( -- a generated column is not there yet
+               select from pg_attribute a
+                where a.attrelid = target and a.attname = n.key and a.attgenerated <> '')
            and not exists (
                select from private.data_map m
                 where m.relation = target and m.column_name = n.key and m.class = 'personal'
@@ -284,18 +287,6 @@ select pgmq.create('erase');
 create trigger _500_enqueue after insert on private.file_removals
     for each row execute function private.tg__enqueue('erase');
 
-create function private.key_depth(target regclass, seen regclass[] default '{}')
-returns int
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select coalesce(max(private.key_depth(p.parent, seen || target)), 0) + 1
-      from private.parents(target) p where p.parent <> all (seen || target);
-$$;
-comment on function private.key_depth is
-    'How many keys lead from a table to one that points nowhere: what is deepest is deleted first';
-
 create function private.empty_value(target regclass, column_name text)
 returns text
 language sql
@@ -341,11 +332,11 @@ as $$
        and m.on_erasure = any (wanted);
 $$;
 
-create function private.erasure_steps()
-returns table (relation regclass, table_name text, condition text, deletes text, empties text,
+create function private.derived_erasure()
+returns table (relation regclass, table_name text, keys text, condition text, deletes text, empties text,
     assignments text, columns text[], keeps text, until text, kept text[], reason text)
 language plpgsql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -355,10 +346,13 @@ declare
     is_due text;
 begin
     for target in
-        select s.relation, s.table_name, s.condition, t.retention, t.is_deleted_on_erasure
-          from private.subject_tables() s join private.table_map t on t.relation = s.relation
-         order by private.key_depth(s.relation) desc, s.table_name
+        select t.table_name::regclass as relation, t.*
+          from private.compiled_tables() t
+         where t.condition is not null
+         order by t.depth desc, t.table_name
     loop
+        keys := (select format('concat_ws(''/'', %s)', string_agg(format('r.%I', k), ', '))
+                   from unnest(private.primary_key(target.relation)) k where k <> 'garage_id');
         relation := target.relation;
         table_name := target.table_name;
         condition := target.condition;
@@ -376,7 +370,8 @@ begin
         assignments := gone.assignments;
         empties := gone.changed;
         if cardinality(held.columns) > 0 or target.retention = 'invoice' then
-            select private.kept_until(relation, r.rule), r.reason into until, reason
+            select private.kept_until(relation, r.rule, target.retention, target.processing), r.reason
+              into until, reason
               from private.retention_rules r
              where r.rule = coalesce((
                 select m.rule from private.data_map m
@@ -405,40 +400,48 @@ begin
         end if;
     end loop;
 end $$;
-comment on function private.erasure_steps is
+comment on function private.derived_erasure is
     'What an erasure does to each table, children first, as conditions and assignments on a row r; $1 garage, $2 customer ids, $3 now';
+
+create function private.erasure_steps()
+returns table (table_name text, keys text, condition text, deletes text, empties text,
+    assignments text, columns text[], keeps text, until text, kept text[], reason text)
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.* from rows from (jsonb_to_recordset(private.compiled_steps('erasure')) as (
+        table_name text, keys text, condition text, deletes text, empties text, assignments text,
+        columns text[], keeps text, until text, kept text[], reason text)) s;
+$$;
 
 create function private.erasure_plan(garage_id uuid, customers uuid[], as_of timestamptz)
 returns table (table_name text, row_id text, action text, columns text[], until date, reason text)
 language plpgsql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     step record;
-    keys text;
 begin
     for step in select * from private.erasure_steps() loop
-        keys := format('concat_ws(''/'', %s)', (
-            select string_agg(format('r.%I', k), ', ') from unnest(private.primary_key(step.relation)) k
-             where k <> 'garage_id'));
         if step.deletes is not null then
             return query execute format(
                 'select %L, %s, ''erase'', array[]::text[], null::date, ''Nothing without the person'' '
-                'from %s r where (%s) and %s', step.table_name, keys, step.relation, step.condition,
+                'from %s r where (%s) and %s', step.table_name, step.keys, step.table_name, step.condition,
                 step.deletes) using garage_id, customers, as_of;
         end if;
         if step.empties is not null then
             return query execute format(
                 'select %L, %s, ''empty'', %L::text[], null::date, ''The rest of the row says nothing about the person'' '
-                'from %s r where (%s) and (%s) and not coalesce(%s, false)', step.table_name, keys, step.columns,
-                step.relation, step.condition, step.empties, coalesce(step.deletes, 'false'))
+                'from %s r where (%s) and (%s) and not coalesce(%s, false)', step.table_name, step.keys, step.columns,
+                step.table_name, step.condition, step.empties, coalesce(step.deletes, 'false'))
                 using garage_id, customers, as_of;
         end if;
         if step.keeps is not null then
             return query execute format(
                 'select %L, %s, ''keep'', %L::text[], %s, %L from %s r where (%s) and %s',
-                step.table_name, keys, step.kept, step.until, step.reason, step.relation,
+                step.table_name, step.keys, step.kept, step.until, step.reason, step.table_name,
                 step.condition, step.keeps) using garage_id, customers, as_of;
         end if;
     end loop;
@@ -454,7 +457,7 @@ comment on function private.erasure_plan is
 create function private.plan_summary(garage_id uuid, customers uuid[], as_of timestamptz,
     out sha256 text, out counts jsonb, out steps jsonb)
 language sql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 as $$
     with plan as materialized (
@@ -471,28 +474,7 @@ as $$
               from plan p);
 $$;
 
-create function private.remove_files(target regclass, rows_condition text, garage_id uuid,
-    customers uuid[], as_of timestamptz, request_id uuid)
-returns void
-language plpgsql
-volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    bucket text := private.file_bucket(target);
-begin
-    if bucket is not null then
-        execute format(
-            'insert into private.file_removals (garage_id, request_id, bucket, path) '
-            'select r.garage_id, $4, %L, r.storage_path from %s r '
-            '  join storage.objects o on o.bucket_id = %L and o.name = r.storage_path where %s '
-            'on conflict on constraint file_removals_garage_id_bucket_path_key do nothing',
-            bucket, target, bucket, rows_condition)
-            using garage_id, customers, as_of, request_id;
-    end if;
-end $$;
-
-create function private.delete_rows(target regclass, rows_condition text, garage_id uuid,
+create function private.delete_rows(target text, rows_condition text, garage_id uuid,
     customers uuid[], as_of timestamptz, request_id uuid)
 returns bigint
 language plpgsql
@@ -500,30 +482,33 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    known record;
     child record;
     pointing text;
     deleted bigint;
 begin
-    perform private.remove_files(target, rows_condition, garage_id, customers, as_of, request_id);
+    select * into known from private.compiled_tables() t where t.table_name = target;
+    if known.bucket is not null then
+        execute format(
+            'insert into private.file_removals (garage_id, request_id, bucket, path) '
+            'select r.garage_id, $4, %L, r.storage_path from %s r '
+            '  join storage.objects o on o.bucket_id = %L and o.name = r.storage_path where %s '
+            'on conflict on constraint file_removals_garage_id_bucket_path_key do nothing',
+            known.bucket, target, known.bucket, rows_condition)
+            using garage_id, customers, as_of, request_id;
+    end if;
     -- What still points at these rows is not about the person (it would be gone): it lets go, or goes.
-    for child in
-        select k.conrelid::regclass as relation, t.is_personal, p.*
-          from pg_constraint k
-          join private.table_map t on t.relation = k.conrelid
-         cross join lateral (
-            select x.* from private.parents(k.conrelid) x where x.key = k.conname) p
-         where k.contype = 'f' and k.confrelid = target and k.conrelid <> target
-           and k.confdeltype in ('a', 'r') and k.conparentid = 0
+    for child in select * from jsonb_to_recordset(known.children) as c (relation text,
+                     is_personal boolean, is_required boolean, near text[], far text[], emptied text[])
     loop
         pointing := format('(%s) in (select %s from %s r where %s)',
             (select string_agg(format('c.%I', n), ', ') from unnest(child.near) n),
             (select string_agg(format('r.%I', f), ', ') from unnest(child.far) f),
             target, rows_condition);
         if child.is_personal and not child.is_required then
-            execute format('update %s c set %s where %s', child.relation, (
-                select string_agg(format('%I = null', n), ', ') from unnest(child.near) n
-                  join pg_attribute a on a.attrelid = child.relation and a.attname = n
-                 where not a.attnotnull), pointing) using garage_id, customers, as_of;
+            execute format('update %s c set %s where %s', child.relation,
+                (select string_agg(format('%I = null', n), ', ') from unnest(child.emptied) n),
+                pointing) using garage_id, customers, as_of;
         else
             execute format('delete from %s c where %s', child.relation, pointing)
                 using garage_id, customers, as_of;
@@ -569,12 +554,12 @@ begin
     values (erase_customer.garage_id, erase_customer.as_of, 'erasure');
     for step in select * from private.erasure_steps() loop
         if step.deletes is not null then
-            perform private.delete_rows(step.relation,
+            perform private.delete_rows(step.table_name,
                 format('(%s) and %s', step.condition, step.deletes), garage_id, customers, as_of,
                 request_id);
         end if;
         if step.empties is not null then
-            execute format('update %s r set %s where (%s) and (%s)', step.relation, step.assignments,
+            execute format('update %s r set %s where (%s) and (%s)', step.table_name, step.assignments,
                 step.condition, step.empties) using garage_id, customers, as_of;
         end if;
     end loop;

@@ -23,10 +23,10 @@ comment on column public.retention_runs.counts is 'internal';
 comment on column public.retention_runs.created_at is 'internal';
 create index retention_runs_garage_idx on public.retention_runs (garage_id, created_at desc);
 
-create function private.retention_steps()
+create function private.derived_retention()
 returns table (relation regclass, table_name text, expired text, unreferenced text, subject text)
 language plpgsql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -36,10 +36,11 @@ declare
     until text;
 begin
     for target in
-        select t.* from private.table_map t
-         where t.controller = 'garage' and t.table_name not like 'audit.%'
+        select t.table_name::regclass as relation, t.*
+          from private.compiled_tables() t
+         where t.table_name not like 'audit.%'
            and (t.retention in ('garage policy', 'invoice') or t.retention ~ '^[0-9]')
-         order by private.key_depth(t.relation) desc, t.table_name
+         order by t.depth desc, t.table_name
     loop
         clock := private.clock_of(target.relation);
         keep := case when target.retention ~ '^[0-9]' then format('interval %L', target.retention)
@@ -47,10 +48,10 @@ begin
         until := case when target.retention = 'invoice' or exists (
                 select from private.data_map m
                  where m.relation = target.relation and m.rule = 'invoice' and m.subject = 'customer')
-            then private.kept_until(target.relation, 'invoice') end;
+            then private.kept_until(target.relation, 'invoice', target.retention, target.processing) end;
         relation := target.relation;
         table_name := target.table_name;
-        subject := private.subject_condition(target.relation);
+        subject := target.condition;
         expired := case
             when target.retention = 'invoice' and until is null then null -- counters: no person, no end
             when until is null then clock || format(' + %s <= $3', keep)
@@ -69,17 +70,16 @@ begin
                       join pg_attribute a on a.attrelid = k.conrelid and a.attnum = pair.n
                       join pg_attribute b on b.attrelid = k.confrelid and b.attnum = pair.f) as pairs
               from pg_constraint k
-              join private.table_map t on t.relation = k.conrelid
              where k.contype = 'f' and k.confrelid = target.relation
                and k.confdeltype in ('a', 'r') and k.conparentid = 0
-               and t.retention !~ '^(as the|until) '
+               and obj_description(k.conrelid, 'pg_class') !~ '; retention=(as the|until) '
              order by k.conname) child;
         if expired is not null then
             return next;
         end if;
     end loop;
 end $$;
-comment on function private.retention_steps is
+comment on function private.derived_retention is
     'What retention deletes of each table, children first, as conditions on a row r; $1 garage, $2 customers that are held, $3 now';
 
 create function private.held_customers(garage_id uuid)
@@ -117,7 +117,7 @@ begin
         values (retain.garage_id, retain.as_of, 'retention');
         for step in select * from jsonb_to_recordset(steps)
                         as s (table_name text, expired text, unreferenced text, subject text) loop
-            deleted := private.delete_rows(step.table_name::regclass, concat_ws(' and ',
+            deleted := private.delete_rows(step.table_name, concat_ws(' and ',
                 'r.garage_id = $1', '(' || step.expired || ')', '(' || step.unreferenced || ')',
                 case when cardinality(held) > 0 then format('coalesce(not (%s), true)', step.subject) end),
                 retain.garage_id, held, retain.as_of, null);
@@ -143,9 +143,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    steps jsonb := (select jsonb_agg(jsonb_build_object('table_name', s.relation::text,
-        'expired', s.expired, 'unreferenced', s.unreferenced, 'subject', s.subject))
-        from private.retention_steps() s);
+    steps jsonb := private.compiled_steps('retention');
 begin
     foreach garage_id in array garages loop
         counts := private.retain(garage_id, as_of, steps, is_dry_run);

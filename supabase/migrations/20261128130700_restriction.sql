@@ -20,7 +20,7 @@ create table public.customer_restrictions (
         references public.memberships (garage_id, id),
     constraint customer_restrictions_lifted_by_fkey foreign key (garage_id, lifted_by)
         references public.memberships (garage_id, id),
-    constraint customer_restrictions_lifted check ((lifted_at is null) = (lift_reason is null)),
+    constraint customer_restrictions_lifted check (lift_reason is null or lifted_at is not null),
     constraint customer_restrictions_lift_reason check (length(lift_reason) between 3 and 500)
 );
 alter table public.customer_restrictions enable row level security;
@@ -55,7 +55,7 @@ create table public.restriction_openings (
     garage_id uuid not null,
     customer_id uuid not null,
     membership_id uuid not null,
-    reason text not null,
+    reason text,
     opened_at timestamptz not null default now(),
     expires_at timestamptz not null default now() + interval '15 minutes',
     unique (garage_id, id),
@@ -289,13 +289,12 @@ comment on procedure private.reset_policies is
 create function private.restrictable_tables()
 returns setof regclass
 language sql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 as $$
-    select s.relation from private.subject_tables() s
-      join private.table_map t on t.relation = s.relation
-     where s.table_name like 'public.%' and coalesce(t.processing, '') <> 'rights'
-       and s.table_name not in ('public.customer_opt_outs')
+    select s.table_name::regclass from private.compiled_tables() s
+     where s.condition is not null and s.table_name like 'public.%'
+       and coalesce(s.processing, '') <> 'rights' and s.table_name <> 'public.customer_opt_outs'
      order by s.table_name;
 $$;
 comment on function private.restrictable_tables is

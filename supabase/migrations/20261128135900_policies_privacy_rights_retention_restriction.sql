@@ -2,7 +2,7 @@
 -- Compiled from supabase/policies: edit those and compile again, never this text.
 set local lock_timeout = '5s';
 
--- >>> policies/95_privacy.sql sha256:16c85134692ea6ac6c294170482772f6dc8e9cf3f8af937b83d89961605f9ccb
+-- >>> policies/95_privacy.sql sha256:fbdfde7ae5d0dbfb347ef006748cfc1b6021946bcf37420a4193657902151f99
 -- Privacy: who answers persons that use their rights, who says how long and on what basis data is kept,
 -- and the third lock on every table that leads to a person. Requests, holds and restrictions are written
 -- by functions alone.
@@ -182,6 +182,11 @@ call private.reset_policies('private.subject_paths');
 
 grant select on public.processing_records, public.subprocessors, public.retention to authenticated;
 
+alter table private.compiled_map enable row level security;
+alter table private.compiled_map force row level security;
+revoke all on private.compiled_map from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.compiled_map');
+
 -- The third lock, on whatever leads to a person today.
 do $$
 declare
@@ -191,5 +196,7 @@ begin
         call private.hide_restricted(target);
         call private.guard_restriction(target);
     end loop;
+    -- Derived now, so that nobody waits for it later.
+    perform private.compiled_steps(kind) from unnest(array['tables', 'erasure', 'retention']) kind;
 end $$;
 -- <<<

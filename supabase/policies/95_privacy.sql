@@ -177,6 +177,11 @@ call private.reset_policies('private.subject_paths');
 
 grant select on public.processing_records, public.subprocessors, public.retention to authenticated;
 
+alter table private.compiled_map enable row level security;
+alter table private.compiled_map force row level security;
+revoke all on private.compiled_map from anon, authenticated, portal, service_role, worker, edge;
+call private.reset_policies('private.compiled_map');
+
 -- The third lock, on whatever leads to a person today.
 do $$
 declare
@@ -186,4 +191,6 @@ begin
         call private.hide_restricted(target);
         call private.guard_restriction(target);
     end loop;
+    -- Derived now, so that nobody waits for it later.
+    perform private.compiled_steps(kind) from unnest(array['tables', 'erasure', 'retention']) kind;
 end $$;
