@@ -44,15 +44,18 @@ on conflict do nothing;
 insert into private.portal_challenges (garage_id, account_id, purpose, secret_sha256, install_sha256,
     fingerprint_sha256, new_login, expires_at)
 select a.garage_id, a.id, purpose, 'secret', case purpose when 'device' then 'install' end,
-       case purpose when 'device' then 'print' end, case purpose when 'email_change' then 'new@example.test' end,
-       now() + interval '1 hour'
+       case purpose when 'device' then 'print' end,
+       case purpose when 'email_change' then 'new@example.test' end, now() + interval '1 hour'
   from public.portal_accounts a, unnest(array['device', 'email_change']) purpose;
-insert into public.portal_invitations (garage_id, customer_id, channel, recipient, token_sha256, invited_by, expires_at)
+insert into public.portal_invitations
+    (garage_id, customer_id, channel, recipient, token_sha256, invited_by, expires_at)
 select c.garage_id, c.id, 'email', c.email, encode(sha256(c.id::text::bytea), 'hex'), m.id, now()
   from public.customers c join public.memberships m on m.garage_id = c.garage_id and m.role = 'owner'
  where not exists (select from public.portal_invitations i where i.customer_id = c.id);
-insert into public.rights_requests (garage_id, customer_id, kind, details, due_on, status, finished_at, refusal_reason, extended_at, extension_reason)
-select garage_id, id, 'access', 'Wat weet u?', current_date, 'refused', now(), 'Al beantwoord', now(), 'Veel werk' from public.customers;
+insert into public.rights_requests (garage_id, customer_id, kind, details, due_on, status, finished_at,
+    refusal_reason, extended_at, extension_reason)
+select garage_id, id, 'access', 'Wat weet u?', current_date, 'refused', now(), 'Al beantwoord', now(),
+       'Veel werk' from public.customers;
 insert into public.legal_holds (garage_id, customer_id, reason, lifted_at)
 select garage_id, id, 'Geschil', now() from public.customers;
 insert into public.customer_restrictions (garage_id, customer_id, request_id, lifted_at, lift_reason)

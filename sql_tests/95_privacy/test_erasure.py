@@ -165,7 +165,9 @@ def test_what_waits_for_an_erased_customer_is_not_sent(at_work: Database) -> Non
     assert look(at_work, waiting, CARLA.customer_id) > 0
     erase(at_work)
     assert look(at_work, waiting, CARLA.customer_id) == 0
-    assert (claim(at_work, "send"), claim(at_work, "push")) == ([], [])
+    mails, pushes = ([row["job"] for row in claim(at_work, queue)] for queue in ("send", "push"))
+    assert not [mail for mail in mails if mail["recipient"]["address"] == CARLA.login]
+    assert not [push for push in pushes if push["expo_token"].endswith("phone-0000000001]")]
 
 
 def test_an_erased_customer_is_signed_out_and_cannot_sign_in(at_work: Database) -> None:

@@ -29,6 +29,9 @@ VALUES = {
     "email": "nina@example.test", "plate": "1-ZZZ-999", "module": "invoicing", "body": "Dag", "text": "Reden",
     "date": "2026-01-02", "integer": "10", "numeric": "1", "text[]": "{een}",
     "public.member_role": "mechanic", "jsonb": "{}", "bigint": "1", "boolean": "true",
+    "kind": "access", "how": "id_card", "reason": "Omdat het moet", "object_to": None, "interval": "6 years",
+    "processing": "conversations", "sha256": "a" * 64, "counts": '{"rows": 1}', "changes": '{"city": "Gent"}',
+    "table_name": "public.customers", "plan_sha256": "a" * 64, "timestamp with time zone": None,
     "from_date": "2026-01-01", "query": "Niemand", "sender": "garage", "platform": "ios",
 }  # fmt: skip
 
@@ -192,7 +195,7 @@ class Calls:
         }
         pointed |= {"garage_id": "public.garages", "keep_id": "public.customers"}
         pointed |= {"duplicate_id": "public.customers", "membership_id": "public.memberships"}
-        pointed |= {"work_order_id": "public.work_orders"}
+        pointed |= {"work_order_id": "public.work_orders", "hold_id": "public.legal_holds"}
         if name == "invitation_id":  # of a colleague or of a customer
             return [catalogue.relations[f"public.{kind}"] for kind in ("portal_invitations", "invitations")]
         if name in pointed:

@@ -34,7 +34,7 @@ class Shown:
 GARAGE, PEOPLE, CUSTOMERS = "garage.read", "members.read", "customers.read"
 VEHICLES, WORK, INVOICES = "vehicles.read", "work_orders.read", "invoices.read"
 ACCOUNTS, TALK, DELIVERIES = "portal_accounts.read", "conversations.read", "deliveries.read"
-HISTORY = "audit.read"
+HISTORY, REQUESTS, PRIVACY = "audit.read", "rights.read", "privacy.read"
 
 STAFF = {
     "public.garages": Rights(GARAGE, update="garage.write"),
@@ -86,6 +86,16 @@ STAFF = {
     "public.conversations": Rights(TALK, "conversations.write", "conversations.write"),
     "public.messages": Rights(TALK, "conversations.write"),
     "public.message_photos": Rights(TALK, "conversations.write"),
+    "public.rights_requests": Rights(REQUESTS),
+    "public.customer_restrictions": Rights(REQUESTS),
+    "public.restriction_openings": Rights(REQUESTS),
+    "public.legal_holds": Rights(REQUESTS),
+    "public.legal_bases": Rights(PRIVACY, "privacy.write", "privacy.write", "privacy.write"),
+    "public.retention_policies": Rights(PRIVACY),
+    "public.retention_runs": Rights(PRIVACY),
+    "public.processing_records": Rights(PRIVACY),
+    "public.subprocessors": Rights(PRIVACY),
+    "public.retention": Rights(PRIVACY),
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),
 }

@@ -263,6 +263,12 @@ comment on column public.legal_bases.processing is 'internal';
 comment on column public.legal_bases.basis is 'internal';
 comment on column public.legal_bases.purpose is 'internal: in the garage''s own words';
 comment on column public.legal_bases.updated_at is 'internal';
+comment on constraint legal_bases_processing_fkey on public.legal_bases is
+    'processing_unknown: There is no such processing | See `autexor privacy bases`';
+comment on constraint legal_bases_basis on public.legal_bases is
+    'basis_unknown: This is not a legal basis of art. 6.1 GDPR | Use consent, contract, legal_obligation, vital_interest, public_task or legitimate_interest';
+comment on constraint legal_bases_purpose on public.legal_bases is
+    'purpose_invalid: A purpose has 1 to 300 characters | Shorten it';
 create index legal_bases_processing_idx on public.legal_bases (processing);
 create trigger _050_require_permission before insert or update or delete on public.legal_bases
     for each statement execute function private.tg__require_permission('privacy.write');

@@ -353,6 +353,23 @@ begin
     return private.finish_rights_request(request, jsonb_build_object('restricted_at', now()));
 end $$;
 
+create function private.refuse_not_restricted(garage_id uuid, customer_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from public.customers c
+                    where c.garage_id = refuse_not_restricted.garage_id
+                      and c.id = refuse_not_restricted.customer_id) then
+        perform private.refuse('customer_not_found', 'This customer does not exist in this garage',
+            'Choose a customer of your own garage', 404);
+    end if;
+    perform private.refuse('customer_not_restricted', 'The data of this customer is not restricted',
+        'Look it up as any other', 409);
+end $$;
+
 create function private.lift_restriction(customer_id uuid, reason text)
 returns public.customer_restrictions
 language plpgsql
@@ -371,8 +388,7 @@ begin
        and r.lifted_at is null
     returning * into restriction;
     if not found then
-        perform private.refuse('customer_not_restricted', 'The data of this customer is not restricted',
-            'See `autexor rights list`', 404);
+        perform private.refuse_not_restricted(garage, lift_restriction.customer_id);
     end if;
     return restriction;
 end $$;
@@ -389,8 +405,7 @@ declare
     until timestamptz;
 begin
     if private.may_contact(garage, open_restricted_customer.customer_id) then
-        perform private.refuse('customer_not_restricted', 'The data of this customer is not restricted',
-            'Look it up as any other', 404);
+        perform private.refuse_not_restricted(garage, open_restricted_customer.customer_id);
     end if;
     insert into public.restriction_openings (garage_id, customer_id, membership_id, reason)
     values (garage, open_restricted_customer.customer_id, private.my_membership(),

@@ -15,6 +15,7 @@ from cli.commands.demo import (
     newcomer,
     paperwork,
     portal,
+    rights,
     story,
 )
 from cli.commands.demo.cast import CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
@@ -70,6 +71,7 @@ def _perform(stack: LocalStack, facts: Facts) -> None:
     conversation.converse(rita, carla, facts)
     newcomer.invite_a_newcomer(stack, olga, facts)
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
+    rights.answer_a_request(olga, rita, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
     paperwork.settle(rita, carla, invoice, facts)
 
