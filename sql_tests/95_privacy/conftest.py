@@ -60,8 +60,8 @@ insert into public.legal_holds (garage_id, customer_id, reason, lifted_at)
 select garage_id, id, 'Geschil', now() from public.customers;
 insert into public.customer_restrictions (garage_id, customer_id, request_id, lifted_at, lift_reason)
 select garage_id, customer_id, id, now(), 'Opgelost' from public.rights_requests;
-insert into public.restriction_openings (garage_id, customer_id, membership_id, reason)
-select c.garage_id, c.id, m.id, 'Moest iets nakijken'
+insert into public.restriction_openings (garage_id, customer_id, membership_id, reason, expires_at)
+select c.garage_id, c.id, m.id, 'Moest iets nakijken', now()
   from public.customers c join public.memberships m on m.garage_id = c.garage_id and m.role = 'owner'
 """
 

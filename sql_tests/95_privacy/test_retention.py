@@ -38,7 +38,7 @@ def test_nothing_goes_today_and_a_dry_run_counts_what_would(at_work: Database) -
     assert look(at_work, "select count(*) from public.communications") == rows
     assert look(at_work, "select count(*) from private.erasing") == 0
     assert retain(at_work, 4) == dry
-    assert retain(at_work, 4) == {}
+    assert retain(at_work, 4).keys() <= {"public.retention_runs"}, "all that was due is gone"
 
 
 def test_invoices_stay_ten_years_from_the_next_january_and_go_then(at_work: Database) -> None:
@@ -51,7 +51,7 @@ def test_invoices_stay_ten_years_from_the_next_january_and_go_then(at_work: Data
         NOORD,
     )
     gone = retain(at_work, (last_day - 2) / 365.25)
-    assert "public.invoices" not in gone and look(at_work, issued, NOORD) == before > 0
+    assert look(at_work, issued, NOORD) == before > 0, "drafts may go, what was issued may not"
     assert "public.messages" in gone
     gone = retain(at_work, (last_day + 2) / 365.25)
     assert gone["public.invoices"] >= before and look(at_work, issued, NOORD) == 0

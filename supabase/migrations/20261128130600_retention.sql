@@ -119,7 +119,8 @@ begin
                         as s (table_name text, expired text, unreferenced text, subject text) loop
             deleted := private.delete_rows(step.table_name, concat_ws(' and ',
                 'r.garage_id = $1', '(' || step.expired || ')', '(' || step.unreferenced || ')',
-                case when cardinality(held) > 0 then format('coalesce(not (%s), true)', step.subject) end),
+                case when cardinality(held) > 0
+                    then 'coalesce(not (' || step.subject || '), true)' end),
                 retain.garage_id, held, retain.as_of, null);
             if deleted > 0 then
                 counts := counts || jsonb_build_object(step.table_name, deleted);
