@@ -45,6 +45,29 @@ def my_garages(client: Client) -> list[Record]:
     return records(client.rpc("my_garages").execute().data)
 
 
+def customer_named(client: Client, name: str) -> Record:
+    """The customer with this e-mail address or id. Raises CommandFailed for none, or more than one."""
+    is_address = "@" in name
+    column, value = ("email", name.strip().lower()) if is_address else ("id", name.strip())
+    found = client.table("customers").select("id,full_name,email,merged_into_id").eq(column, value)
+    rows = [row for row in records(found.execute().data) if row["merged_into_id"] is None or not is_address]
+    if len(rows) == 1:
+        return rows[0]
+    if rows:
+        raise CommandFailed(
+            "customer_ambiguous",
+            f"{len(rows)} customers of your garage have the address {name}",
+            "families and firms share addresses",
+            "Write the id of the one you mean instead",
+        )
+    raise CommandFailed(
+        "customer_not_found",
+        f"No customer of your garage is {name}",
+        "neither an address nor an id of one is like that",
+        "Look the customer up in the list of customers",
+    )
+
+
 def names(client: Client) -> dict[str, str]:
     """Actors of the logs, as far as the caller may know them: `staff:<id>` to a name and a role."""
     members = records(client.table("memberships").select("user_id,full_name,role").execute().data)

@@ -11,20 +11,9 @@ from typer.main import get_command, get_group
 from cli.errors import explain, report
 
 COMMANDS = (
-    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions", "providers"),
-    *(
-        "templates",
-        "audit",
-        "access",
-        "support",
-        "breaches",
-        "telemetry",
-        "website",
-        "keys",
-        "worker",
-        "policies",
-        "docs",
-    ),
+    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions"),
+    *("providers", "templates", "rights", "retention", "privacy", "audit", "access", "support", "breaches"),
+    *("telemetry", "website", "keys", "worker", "policies", "docs"),
 )
 
 

@@ -7,7 +7,7 @@ tab-separated lines in a pipe, one JSON document with `--json` (absent values ar
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 Row = Mapping[str, Any]
@@ -74,6 +75,19 @@ def progress(label: str) -> Iterator[None]:
         return
     with console.status(escape(label)):
         yield
+
+
+@contextmanager
+def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far something slow has come (stderr); gives a function that is told of each step done."""
+    console = talk_console()
+    if not console.is_terminal:
+        tell(f"{label} …")
+        yield lambda steps: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(escape(label), total=total)
+        yield lambda steps: bar.advance(task, steps)
 
 
 def talk_console() -> Console:

@@ -21,6 +21,12 @@ GLOBAL_TABLES = (
     "private.operators",  # staff of Autexor, who are at no garage
     "private.support_permissions",  # what support may be granted at all
     "private.breaches",  # what happened; which garages it concerns is in the notices
+    "private.data_categories",  # what comments may name
+    "private.retention_rules",  # what keep:<rule> means
+    "private.processings",  # what data is processed for
+    "private.subprocessors",  # who else processes data
+    "private.subject_paths",  # which rows are about a person
+    "private.compiled_map",  # what was derived from the comments
 )
 # Columns whose name sounds like biometrics, and why they are not.
 NOT_BIOMETRIC = (
@@ -254,7 +260,7 @@ TABLES = (
     Rule(
         "every table's comment names its controller and its retention rule",
         r"""select name from ours where coalesce(obj_description(oid), '')
-              !~ '^controller=(garage|autexor); retention=[^.;]+\. .+'""",
+              !~ '^controller=(garage|autexor); retention=[^.;]+(; on_erasure=delete)?\. .+'""",
         "comment on table public.vehicles is 'Vehicles'",
         (),
     ),
@@ -286,8 +292,8 @@ TABLES = (
 POLICIES = (
     Rule(
         "a permissive policy is for one command and one role, and an update has a check",
-        """select name, polname from policies
-            where polname <> case when name like 'website.%' then 'operator_floor' else 'tenant_floor' end
+        """select name, polname from policies where polname <> 'restriction'
+            and polname <> case when name like 'website.%' then 'operator_floor' else 'tenant_floor' end
             and (not polpermissive or polcmd = '*' or cardinality(polroles) <> 1 or polroles = '{0}'
                  or (polcmd = 'w' and writes is distinct from reads))""",
         "create policy update_all on public.vehicles for update to authenticated using (false)",
@@ -295,7 +301,8 @@ POLICIES = (
     Rule(
         "a permissive policy compares the garage with one scalar sub-select",
         rf"""select name, polname from policies p, unnest(array[reads, writes]) as shape
-            where polname <> 'tenant_floor' and name !~ '^(storage|website)[.]' and shape is not null
+            where polname not in ('tenant_floor', 'restriction') and name !~ '^(storage|website)[.]'
+              and shape is not null
               and (shape !~ '^\(?\((garage_id|id) = \( SELECT {HELPER}\)\)( AND .*)?\)?$'
                    or shape ~ ' OR ')""",
         "create policy select_all on public.vehicles for select to authenticated using (true)",
@@ -307,6 +314,20 @@ POLICIES = (
                  '(( SELECT private.operator_id() AS operator_id) IS NOT NULL)')""",
         "create policy select_all on website.requests for select to authenticated using (true)",
         ("W1",),
+    ),
+    Rule(
+        "what leads to a person has the third lock and its guards",
+        """select t from private.restrictable_tables() t, private.restriction_key(t) k
+            where (select count(*) from policies p where p.polrelid = t and p.polname = 'restriction'
+                     and not p.polpermissive and p.polcmd = 'r' and p.writes is null
+                     and p.polroles = array['authenticated'::regrole::oid] and p.reads = format(
+                        '((%s = ANY (( SELECT private.hidden_ids(%L::text) AS hidden_ids)::uuid[])) IS NOT TRUE)',
+                        k.key, k.parent)) <> 1
+               or 3 <> (select count(*) from pg_trigger g join pg_proc f on f.oid = g.tgfoid
+                         where g.tgrelid = t and g.tgname ~ '^_700_restricted_' and f.prosrc =
+                            private.restriction_guard_body(t, split_part(g.tgname, '_', 4)))""",
+        "drop policy restriction on public.messages",
+        ("G3", "D1"),
     ),
     Rule(
         "no policy reads claims by itself",

@@ -28,6 +28,7 @@ RESULTS: dict[str, Row] = {
     "push": {"ticket_id": "ticket-1", "provider": "expo"},
     "check": {"verdict": "live", "problem": None},
     "website": {"template_version": "1", "provider": "sendgrid", "provider_message_id": "sg-1"},
+    "erase": {},
 }
 
 

@@ -158,3 +158,11 @@ def test_the_trace_command_works_with_the_printed_environment(
     retried = run(signed_in, "deliveries", "retry", "00000000-0000-4000-8000-000000000000")
     assert retried.returncode == 1
     assert "[delivery_not_retryable]" in retried.stderr
+
+
+@pytest.mark.req("G2", "G3")
+def test_a_request_is_answered_with_an_archive_and_an_erasure_that_leaves_nothing(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["export"]["files"] == 1 and facts["export"]["rows"] >= 7
+    assert facts["erased"]["found_in"] == [] and facts["erased"]["tables_searched"] > 5

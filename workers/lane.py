@@ -30,6 +30,7 @@ VISIBILITY_SECONDS: dict[QueueName, int] = {
     "check": 60,
     "receipts": 60,
     "website": 120,
+    "erase": 60,
 }
 LONGEST_OUTAGE_PAUSE = 10
 

@@ -142,6 +142,10 @@ class Files(Protocol):
         """Store a file, replacing what is there: an attempt that died half-way left the same document."""
         ...
 
+    def remove(self, bucket: str, path: str) -> None:
+        """Remove a stored file for good; one that is not there (any more) is as good."""
+        ...
+
 
 class Pdf(Protocol):
     """The renderer of documents."""

@@ -9,6 +9,7 @@ from typer.cli import get_docs_for_click
 from cli.errors import CommandFailed
 from cli.output import JsonFlag, QuietFlag, emit, tell
 from cli.project import ROOT
+from cli.reference.data_map_page import data_map_page
 from cli.reference.errors_page import errors_page
 from cli.reference.markdown import page
 from cli.reference.portal_page import portal_page
@@ -53,6 +54,7 @@ def _stale(root: Path, ctx: typer.Context) -> dict[str, str]:
         "docs/cli.md": _cli_page(ctx),
         "docs/portal-api.md": portal_page(root),
         "docs/templates.md": templates_page(root),
+        "docs/data-map.md": data_map_page(root),
     }
     return {name: text for name, text in pages.items() if _read(root / name) != text}
 

@@ -31,8 +31,11 @@ VALUES = {
     "email": "nina@example.test", "plate": "1-ZZZ-999", "module": "invoicing", "body": "Dag", "text": "Reden",
     "date": "2026-01-02", "integer": "10", "numeric": "1", "text[]": "{een}",
     "public.member_role": "mechanic", "jsonb": "{}", "bigint": "1", "boolean": "true",
+    "kind": "access", "how": "id_card", "reason": "Omdat het moet", "object_to": None, "interval": "6 years",
+    "processing": "conversations", "sha256": "a" * 64, "counts": '{"rows": 1}', "changes": '{"city": "Gent"}',
+    "table_name": "public.customers", "plan_sha256": "a" * 64, "timestamp with time zone": None,
     "from_date": "2026-01-01", "query": "Niemand", "sender": "garage", "platform": "ios",
-    "kind": "invoice_issued", "channel": "email", "locale": "nl", "body_text": "Dag", "subject": "Dag",
+    "channel": "email", "locale": "nl", "body_text": "Dag", "subject": "Dag",
     "visitor_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
     "homepage": "", "phone": "+32470123456", "path": "/", "outcome": "answered", "purpose": "statistics",
     "policy_version": "2026-02-23", "full_name": "Nina", "published_on": "2099-01-01", "version": "9",
@@ -210,9 +213,12 @@ class Calls:
         pointed |= {"garage_id": "public.garages", "keep_id": "public.customers"}
         pointed |= {"duplicate_id": "public.customers", "membership_id": "public.memberships"}
         pointed |= {"work_order_id": "public.work_orders"}
-        pointed |= {"request_id": "website.requests", "mail_id": "website.mails"}
+        pointed |= {"mail_id": "website.mails"}
         pointed |= {"support_request_id": "public.support_requests"}
         pointed |= {"breach_id": "private.breaches", "breach_notice_id": "public.breach_notices"}
+        pointed |= {"hold_id": "public.legal_holds"}
+        if name == "request_id":  # of a customer to their garage, or of a visitor to Autexor
+            return [catalogue.relations[kind] for kind in ("public.rights_requests", "website.requests")]
         if name == "invitation_id":  # of a colleague or of a customer
             return [catalogue.relations[f"public.{kind}"] for kind in ("portal_invitations", "invitations")]
         if name in pointed:

@@ -35,6 +35,7 @@ GARAGE, PEOPLE, CUSTOMERS = "garage.read", "members.read", "customers.read"
 VEHICLES, WORK, INVOICES = "vehicles.read", "work_orders.read", "invoices.read"
 ACCOUNTS, TALK, DELIVERIES = "portal_accounts.read", "conversations.read", "deliveries.read"
 HISTORY, PROVIDERS = "audit.read", "providers.read"
+REQUESTS, PRIVACY = "rights.read", "privacy.read"
 
 STAFF = {
     "public.garages": Rights(GARAGE, update="garage.write"),
@@ -99,6 +100,16 @@ STAFF = {
     "public.messages": Rights(TALK, "conversations.write"),
     "public.inbound_messages": Rights(TALK),
     "public.message_photos": Rights(TALK, "conversations.write"),
+    "public.rights_requests": Rights(REQUESTS),
+    "public.customer_restrictions": Rights(REQUESTS),
+    "public.restriction_openings": Rights(REQUESTS),
+    "public.legal_holds": Rights(REQUESTS),
+    "public.legal_bases": Rights(PRIVACY, "privacy.write", "privacy.write", "privacy.write"),
+    "public.retention_policies": Rights(PRIVACY),
+    "public.retention_runs": Rights(PRIVACY),
+    "public.processing_records": Rights(PRIVACY),
+    "public.subprocessors": Rights(PRIVACY),
+    "public.retention": Rights(PRIVACY),
     "public.audit_entries": Rights(HISTORY),
     "public.access_entries": Rights(HISTORY),
     "public.client_errors": Rights("telemetry.read"),

@@ -360,32 +360,3 @@ $$;
 comment on function private.keep_history is
     'What housekeeping does for the logs: seal what is new, make months ahead, drop old ones';
 
-create or replace function private.housekeep()
-returns jsonb
-language plpgsql
-volatile
-security definer -- tidies tables that no role may write
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    counts jsonb := '{}';
-    deleted int;
-begin
-    if not pg_try_advisory_xact_lock(hashtext('private.housekeep')) then
-        return counts;
-    end if;
-    delete from private.wakeups where created_at < now() - interval '1 hour';
-    get diagnostics deleted = row_count;
-    counts := counts || jsonb_build_object('wakeups', deleted);
-    delete from private.rate_limits
-     where window_started_at < now() - interval '1 day'
-         and coalesce(blocked_until, '-infinity') < now();
-    get diagnostics deleted = row_count;
-    counts := counts || jsonb_build_object('rate_limits', deleted);
-    delete from private.document_grants where expires_at < now() - interval '1 hour';
-    get diagnostics deleted = row_count;
-    counts := counts || jsonb_build_object('document_grants', deleted);
-    delete from private.login_attempts where created_at < now() - interval '90 days';
-    get diagnostics deleted = row_count;
-    return counts || jsonb_build_object('login_attempts', deleted) || private.keep_history(now());
-end $$;

@@ -102,6 +102,10 @@ class MemoryFiles:
         """Keep the file."""
         self.stored[bucket, path] = content
 
+    def remove(self, bucket: str, path: str) -> None:
+        """Forget the file."""
+        self.stored.pop((bucket, path), None)
+
 
 @dataclass
 class MonospaceTypeface:

@@ -15,7 +15,7 @@ _YEAR = "31536000"
 
 
 class SupabaseFiles:
-    """Downloads and uploads; both can be repeated, so an unanswered call is simply unavailable."""
+    """Downloads, uploads and removals; all can be repeated, so an unanswered call is simply unavailable."""
 
     def __init__(self, supabase_url: str, service_role_key: str) -> None:
         # Straight to the registered host: a proxy named in the environment would see the service key.
@@ -39,6 +39,13 @@ class SupabaseFiles:
         options: Any = {"content-type": media_type, "upsert": "true", "cache-control": _YEAR}
         try:
             self._storage.from_(bucket).upload(path, content, options)
+        except (StorageApiError, httpx.HTTPError) as error:
+            raise _translated(error) from error
+
+    def remove(self, bucket: str, path: str) -> None:
+        """Remove a stored file for good; Storage answers with an empty list when it was not there."""
+        try:
+            self._storage.from_(bucket).remove([path])
         except (StorageApiError, httpx.HTTPError) as error:
             raise _translated(error) from error
 

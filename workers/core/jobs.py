@@ -19,8 +19,8 @@ MailTemplate = MessageKind
 PushTemplate = PushKind
 VatCategory = Literal["standard", "reverse_charge", "intra_community", "margin", "exempt"]
 Mention = Literal["reverse_charge", "intra_community", "margin", "exempt", "attest_717"]
-QueueName = Literal["render", "send", "push", "check", "receipts", "website"]
-QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check", "receipts", "website")
+QueueName = Literal["render", "send", "push", "check", "receipts", "website", "erase"]
+QUEUES: tuple[QueueName, ...] = ("render", "send", "push", "check", "receipts", "website", "erase")
 
 
 class SnapshotGarage(Payload):
@@ -258,7 +258,16 @@ class ReceiptsJob(JobBase):
     tickets: tuple[str, ...] = Field(min_length=1, max_length=100)
 
 
-AnyJob = RenderJob | SendJob | PushJob | CheckJob | ReceiptsJob
+class RemoveFileJob(JobBase):
+    """Remove one stored file, whose row is erased."""
+
+    kind: Literal["remove_file"]
+    garage_id: UUID
+    bucket: str
+    path: str
+
+
+AnyJob = RenderJob | SendJob | PushJob | CheckJob | ReceiptsJob | RemoveFileJob
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

@@ -15,6 +15,7 @@ from cli.commands.demo import (
     newcomer,
     paperwork,
     portal,
+    rights,
     story,
     texts,
     website,
@@ -74,6 +75,7 @@ def _perform(stack: LocalStack, facts: Facts) -> None:
     newcomer.invite_a_newcomer(stack, olga, facts)
     texts.tell_by_text(stack, olga, rita, facts)
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
+    rights.answer_a_request(olga, rita, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
     paperwork.settle(rita, carla, invoice, facts)
     website.ask_for_a_demo(stack, ada, olga, facts)

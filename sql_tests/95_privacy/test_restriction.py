@@ -1,0 +1,217 @@
+"""Restriction: hidden, frozen and silent; opened for a while by who must look, with a reason."""
+
+import pytest
+
+from devstack.testing import Database
+from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA
+from sql_tests.people import call
+from sql_tests.steps import change, claim, draft, look, one, refused
+
+from .conftest import ask, do
+
+pytestmark = pytest.mark.req("G2", "G3")
+REASON = "Klant vraagt zelf na"
+
+
+@pytest.fixture
+def restricted(at_work: Database) -> Database:
+    """A garage at work whose customer Carla is restricted."""
+    request = ask(at_work, "restriction")
+    done = do(at_work, "select * from public.execute_restriction(%s)", request["id"])
+    assert done["status"] == "done"
+    return at_work
+
+
+def seen(database: Database, who: object = OLGA) -> dict[str, int]:
+    """How many rows of each customer somebody of the staff sees, per table that leads to a person."""
+    with database.connect() as connection:
+        tables = connection.execute("select t::text as name from private.restrictable_tables() t").fetchall()
+    found = {}
+    with who.acting(database) as connection:  # type: ignore[attr-defined]
+        for table in tables:
+            found[table["name"]] = one(connection, f"select count(*) from {table['name']}")
+    return found
+
+
+def test_every_row_of_a_restricted_customer_is_hidden_from_staff_and_no_other(at_work: Database) -> None:
+    before, strangers = seen(at_work), seen(at_work, OTTO)
+    with at_work.connect() as connection:
+        mine = {
+            row["table_name"]: one(
+                connection,
+                f"select count(*) from {row['table_name']} r where "
+                + row["condition"]
+                .replace("$1", f"'{NOORD}'")
+                .replace("$2", f"array['{CARLA.customer_id}'::uuid]"),
+            )
+            for row in connection.execute(
+                "select table_name, condition from private.compiled_tables() where condition is not null"
+            ).fetchall()
+        }
+    request = ask(at_work, "restriction")
+    do(at_work, "select * from public.execute_restriction(%s)", request["id"])
+    after = seen(at_work)
+    assert all(
+        before[name] - after[name] == mine[f"public.{name.removeprefix('public.')}"] for name in after
+    ), after
+    assert all(mine[f"public.{name.removeprefix('public.')}"] > 0 for name in after)
+    assert seen(at_work, OTTO) == strangers
+    with CARLA.actor.acting(at_work) as connection:
+        assert one(connection, "select count(*) from portal.invoices") > 0, (
+            "the customer still sees their own"
+        )
+
+
+def test_a_member_opens_a_restricted_customer_with_a_reason_for_a_while(restricted: Database) -> None:
+    card = "select count(*) from public.customers where id = %s"
+    with refused("reason_invalid"):
+        call(restricted, RITA, "open_restricted_customer(%s, 'zomaar')", CARLA.customer_id)
+    with refused("customer_not_restricted", 409):
+        call(restricted, RITA, "open_restricted_customer(%s, %s)", KAREL.customer_id, REASON)
+    with refused("customer_not_found", 404):
+        call(restricted, OTTO, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    call(restricted, RITA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    with RITA.acting(restricted) as connection:
+        assert one(connection, card, CARLA.customer_id) == 1
+        assert (
+            one(connection, "select count(*) from public.invoices where customer_id = %s", CARLA.customer_id)
+            > 0
+        )
+    with OLGA.acting(restricted) as connection:
+        assert one(connection, card, CARLA.customer_id) == 0, "it is open for who gave the reason alone"
+        logged = "select count(*) from public.access_entries where event = 'restriction_opened' and subject_id = %s"
+        assert one(connection, logged, CARLA.customer_id) == 1
+    change(restricted, "update public.restriction_openings set expires_at = now() where expires_at > now()")
+    with RITA.acting(restricted) as connection:
+        assert one(connection, card, CARLA.customer_id) == 0
+
+
+CHANGES = (
+    ("update public.customers set phone = null where id = %s", CARLA.customer_id, KAREL.customer_id),
+    (
+        "insert into public.work_orders (garage_id, customer_id, vehicle_id, complaint)"
+        f" select '{NOORD}', %s, v.vehicle_id, 'Piept' from public.vehicle_ownerships v where v.valid_to is null limit 1",
+        CARLA.customer_id,
+        KAREL.customer_id,
+    ),
+)
+
+
+@pytest.mark.parametrize(("statement", "frozen", "free"), CHANGES, ids=["customers", "work_orders"])
+def test_nothing_of_a_restricted_customer_changes_even_while_it_is_open(
+    restricted: Database, statement: str, frozen: str, free: str
+) -> None:
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    with refused("customer_is_restricted", 409), OLGA.acting(restricted) as connection:
+        connection.execute(statement.encode(), (frozen,))
+    with OLGA.acting(restricted) as connection:
+        assert connection.execute(statement.encode(), (free,)).rowcount == 1
+
+
+def test_functions_are_stopped_as_direct_writes_are(restricted: Database) -> None:
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    waiting = "select id from public.invoices where customer_id = %s and issued_at is null limit 1"
+    with refused("customer_is_restricted", 409):
+        call(restricted, OLGA, "issue_invoice(%s)", look(restricted, waiting, CARLA.customer_id))
+    with refused("customer_is_restricted", 409), OLGA.acting(restricted) as connection:
+        draft(connection, CARLA)
+    assert call(restricted, OLGA, "issue_invoice(%s)", look(restricted, waiting, KAREL.customer_id))
+
+
+def test_no_message_and_no_push_goes_out(restricted: Database) -> None:
+    told = (
+        "select count(*) from public.communications where customer_id = %s and template not like 'portal%%'"
+    )
+    before = look(restricted, told, CARLA.customer_id)
+    insert = (
+        "insert into public.communications (garage_id, customer_id, template, locale, recipient)"
+        " values (%s, %s, 'invoice_issued', 'nl', 'x@example.test')"
+    )
+    change(restricted, insert, NOORD, CARLA.customer_id)
+    assert look(restricted, told, CARLA.customer_id) == before
+    others = look(restricted, told, KAREL.customer_id)
+    change(restricted, insert, NOORD, KAREL.customer_id)
+    assert look(restricted, told, KAREL.customer_id) == others + 1
+    for customer, added in ((CARLA, 0), (KAREL, 1)):
+        count = "select count(*) from public.push_notifications"
+        pushes = look(restricted, count)
+        change(
+            restricted,
+            "insert into public.push_notifications (garage_id, push_device_id, template, locale)"
+            " select garage_id, id, 'invoice_issued', 'nl' from public.push_devices where portal_device_id = %s",
+            customer.portal_device_id,
+        )
+        assert look(restricted, count) == pushes + added
+    assert look(restricted, "select private.may_contact(%s, %s)", NOORD, CARLA.customer_id) is False
+    assert look(restricted, "select private.may_contact(%s, %s)", NOORD, KAREL.customer_id) is True
+
+
+def test_what_waited_when_it_began_does_not_go_out(at_work: Database) -> None:
+    change(
+        at_work,
+        "update public.communications set status = 'queued' where customer_id = %s",
+        CARLA.customer_id,
+    )
+    change(
+        at_work,
+        "select private.enqueue('send', id) from public.communications where customer_id = %s",
+        CARLA.customer_id,
+    )
+    request = ask(at_work, "restriction")
+    do(at_work, "select * from public.execute_restriction(%s)", request["id"])
+    assert not [r for r in claim(at_work, "send") if r["job"]["recipient"]["address"] == CARLA.login]
+
+
+def test_lifting_needs_a_reason_and_gives_everything_back(restricted: Database) -> None:
+    with refused("reason_invalid"):
+        call(restricted, OLGA, "lift_restriction(%s, '')", CARLA.customer_id)
+    with refused("permission_missing", 403):
+        call(restricted, RITA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    with OLGA.acting(restricted) as connection:
+        assert one(connection, "select count(*) from public.customers where id = %s", CARLA.customer_id) == 1
+        assert (
+            connection.execute(
+                "update public.customers set phone = null where id = %s", (CARLA.customer_id,)
+            ).rowcount
+            == 1
+        )
+    with refused("customer_not_restricted", 409):
+        call(restricted, OLGA, "lift_restriction(%s, 'Nog eens')", CARLA.customer_id)
+
+
+def test_a_restricted_customer_is_corrected_and_erased_on_request(restricted: Database) -> None:
+    request = ask(restricted, "rectification")
+    call(restricted, OLGA, "rectify_customer(%s, %s)", request["id"], '{"city": "Gent"}')
+    request = ask(restricted, "erasure")
+    plan = call(restricted, OLGA, "erasure_plan(%s)", request["id"])
+    call(restricted, OLGA, "execute_erasure(%s, %s)", request["id"], plan["sha256"])
+    name = "select full_name from public.customers where id = %s"
+    assert look(restricted, name, CARLA.customer_id) == "[erased]"
+
+
+@pytest.mark.req("D1")
+def test_every_table_that_leads_to_a_person_has_the_third_lock_in_its_shape(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("set local search_path = pg_catalog")
+        rows = connection.execute(
+            "select t::text as name, pg_get_expr(p.polqual, p.polrelid) as reads, k.key, k.parent,"
+            "       p.polpermissive, p.polcmd, p.polroles::regrole[]::text as roles,"
+            "       (select count(*) from pg_trigger g where g.tgrelid = t and g.tgname like '\\_700\\_restricted%'"
+            "           and g.tgenabled = 'O') as guards"
+            "  from private.restrictable_tables() t left join pg_policy p on p.polrelid = t"
+            "      and p.polname = 'restriction' cross join lateral private.restriction_key(t) k"
+        ).fetchall()
+    assert len(rows) > 20
+    for row in rows:
+        shape = (
+            f"(({row['key']} = ANY (( SELECT private.hidden_ids('{row['parent']}'::text) AS hidden_ids)::uuid[]))"
+            " IS NOT TRUE)"
+        )
+        assert row["reads"] is not None and row["reads"].replace("(( SELECT", "(( SELECT") == shape, row
+        assert (row["polpermissive"], row["polcmd"], row["roles"], row["guards"]) == (
+            False,
+            "r",
+            "{authenticated}",
+            3,
+        )

@@ -1,0 +1,153 @@
+"""Retention: floors, ceilings, holds, and what goes when the clock moves."""
+
+import pytest
+
+from devstack.testing import Database
+from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, RITA, ZUID
+from sql_tests.people import call
+from sql_tests.steps import change, claim, look, refused
+
+from .conftest import ask, do
+
+pytestmark = pytest.mark.req("G5")
+Counts = dict[str, int]
+
+
+def retain(database: Database, years: float, *, dry: bool = False, garage: str = NOORD) -> Counts:
+    """Apply retention as if it were so many years later."""
+    found = look(
+        database,
+        "select counts from private.apply_retention(now() + make_interval(days => %s), %s, array[%s]::uuid[])",
+        round(years * 365.25),
+        dry,
+        garage,
+    )
+    return dict(found)
+
+
+def settle(database: Database) -> None:
+    """No request is open: a person who waits for an answer loses nothing meanwhile."""
+    change(database, "update public.legal_holds set lifted_at = now() where lifted_at is null")
+
+
+def test_nothing_goes_today_and_a_dry_run_counts_what_would(at_work: Database) -> None:
+    assert retain(at_work, 0) == {}
+    rows = look(at_work, "select count(*) from public.communications")
+    dry = retain(at_work, 4, dry=True)
+    assert dry["public.communications"] > 0 and dry["public.push_notifications"] > 0
+    assert look(at_work, "select count(*) from public.communications") == rows
+    assert look(at_work, "select count(*) from private.erasing") == 0
+    assert retain(at_work, 4) == dry
+    assert retain(at_work, 4).keys() <= {"public.retention_runs"}, "all that was due is gone"
+
+
+def test_invoices_stay_ten_years_from_the_next_january_and_go_then(at_work: Database) -> None:
+    issued = "select count(*) from public.invoices where garage_id = %s and issued_at is not null"
+    before = look(at_work, issued, NOORD)
+    last_day = look(
+        at_work,
+        "select make_date(extract(year from private.today_at(%s))::int + 11, 1, 1) - private.today_at(%s)",
+        NOORD,
+        NOORD,
+    )
+    gone = retain(at_work, (last_day - 2) / 365.25)
+    assert look(at_work, issued, NOORD) == before > 0, "drafts may go, what was issued may not"
+    assert "public.messages" in gone
+    gone = retain(at_work, (last_day + 2) / 365.25)
+    assert gone["public.invoices"] >= before and look(at_work, issued, NOORD) == 0
+    assert look(at_work, issued, ZUID) > 0, "another garage's time is its own"
+
+
+def test_the_pdf_goes_with_its_invoice_by_a_worker(at_work: Database) -> None:
+    paths = look(
+        at_work,
+        "select array_agg(storage_path order by storage_path) from public.invoice_documents where garage_id = %s",
+        NOORD,
+    )
+    retain(at_work, 12)
+    jobs = [row["job"] for row in claim(at_work, "erase")]
+    assert sorted(job["path"] for job in jobs) == paths
+    assert {job["bucket"] for job in jobs} == {"invoices"}
+
+
+def test_customers_and_their_cars_go_when_nothing_is_left_of_them(at_work: Database) -> None:
+    alive = "select count(*) from public.customers where garage_id = %s"
+    retain(at_work, 9)
+    assert look(at_work, alive, NOORD) > 0
+    retain(at_work, 12)
+    assert look(at_work, alive, NOORD) == 0
+    assert look(at_work, "select count(*) from public.vehicles where garage_id = %s", NOORD) == 0
+
+
+@pytest.mark.parametrize("held_by", ["legal hold", "open request", "restriction"])
+def test_of_whom_something_is_held_nothing_goes(at_work: Database, held_by: str) -> None:
+    if held_by == "legal hold":
+        do(at_work, "select * from public.place_legal_hold(%s, 'Geschil')", CARLA.customer_id)
+    elif held_by == "open request":
+        ask(at_work, "access", verified=False)
+    else:
+        request = ask(at_work, "restriction")
+        do(at_work, "select * from public.execute_restriction(%s)", request["id"])
+    mine = "select count(*) from public.invoices where customer_id = %s"
+    talk = "select count(*) from public.conversations where customer_id = %s"
+    before = (look(at_work, mine, CARLA.customer_id), look(at_work, talk, CARLA.customer_id))
+    retain(at_work, 25)
+    assert (look(at_work, mine, CARLA.customer_id), look(at_work, talk, CARLA.customer_id)) == before
+    assert look(at_work, talk, KAREL.customer_id) == 0
+
+
+def test_a_garage_sets_its_own_time_within_floor_and_ceiling(at_work: Database) -> None:
+    for processing, keep_for, code, status in (
+        ("invoices", "9 years", "retention_below_floor", 422),
+        ("invoices", "16 years", "retention_above_ceiling", 422),
+        ("conversations", "1 day", "retention_below_floor", 422),
+        ("audit", "1 year", "retention_not_settable", 404),
+        ("gossip", "1 year", "retention_not_settable", 404),
+    ):
+        with refused(code, status):
+            call(at_work, OLGA, "set_retention(%s, %s)", processing, keep_for)
+    with refused("permission_missing", 403):
+        call(at_work, RITA, "set_retention('conversations', '1 year')")
+    assert "public.messages" not in retain(at_work, 1.5, dry=True)
+    call(at_work, OLGA, "set_retention('conversations', '1 year')")
+    assert "public.messages" in retain(at_work, 1.5, dry=True)
+    assert "public.messages" not in retain(at_work, 1.5, dry=True, garage=ZUID)
+
+
+def test_the_card_says_what_holds(at_work: Database) -> None:
+    call(at_work, OLGA, "set_retention('conversations', '1 year')")
+    with OLGA.acting(at_work) as connection:
+        rows = {
+            r["processing"]: r
+            for r in connection.execute("select * from public.retention, extract(epoch from keep_for) s")
+        }
+    assert rows["conversations"]["is_set_by_garage"] and not rows["invoices"]["is_set_by_garage"]
+    assert rows["invoices"]["floor"] == rows["invoices"]["keep_for"]
+
+
+def test_housekeeping_applies_it_to_each_garage_once_a_day(at_work: Database) -> None:
+    with at_work.connect("worker") as connection:
+        first = connection.execute("select private.housekeep() as counts").fetchone()
+        connection.commit()
+    assert first is not None and first["counts"]["retention"] == 0
+    runs = "select count(*) from public.retention_runs"
+    assert look(at_work, runs) == 2
+    with at_work.connect("worker") as connection:
+        connection.execute("select private.housekeep()")
+    assert look(at_work, runs) == 2
+
+
+def test_a_run_by_hand_is_the_garages_own_and_on_record(at_work: Database) -> None:
+    change(at_work, "update public.push_notifications set created_at = now() - interval '100 days'")
+    change(at_work, "delete from public.delivery_attempts where push_notification_id is not null")
+    dry = call(at_work, OLGA, "run_retention()")
+    assert dry == {
+        "public.push_notifications": look(
+            at_work, "select count(*) from public.push_notifications where garage_id = %s", NOORD
+        )
+    }
+    assert call(at_work, OLGA, "run_retention(false)") == dry
+    assert look(at_work, "select counts from public.retention_runs where garage_id = %s", NOORD) == dry
+    assert look(at_work, "select count(*) from public.push_notifications where garage_id = %s", ZUID) > 0
+    with refused("permission_missing", 403):
+        call(at_work, RITA, "run_retention()")

@@ -1,0 +1,210 @@
+-- What has been kept long enough goes: by the tables' own words, a garage at a time, children first, and
+-- never what is held, restricted or still pointed at. A dry run does it all and takes it back.
+
+create table public.retention_runs (
+    id uuid primary key default gen_random_uuid(),
+    garage_id uuid not null references public.garages (id),
+    as_of timestamptz not null,
+    actor text not null,
+    counts jsonb not null,
+    created_at timestamptz not null default now(),
+    unique (garage_id, id)
+);
+alter table public.retention_runs enable row level security;
+alter table public.retention_runs force row level security;
+comment on table public.retention_runs is
+    'controller=garage; retention=3 years. What went because its time had come: tables and numbers of rows';
+comment on column public.retention_runs.id is 'internal';
+comment on column public.retention_runs.garage_id is 'internal';
+comment on column public.retention_runs.as_of is 'internal: the moment taken for now';
+comment on column public.retention_runs.actor is
+    'personal(account; subject=staff; on_erasure=keep:audit)';
+comment on column public.retention_runs.counts is 'internal';
+comment on column public.retention_runs.created_at is 'internal';
+create index retention_runs_garage_idx on public.retention_runs (garage_id, created_at desc);
+
+create function private.derived_retention()
+returns table (relation regclass, table_name text, expired text, unreferenced text, subject text)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    target record;
+    clock text;
+    keep text;
+    until text;
+begin
+    for target in
+        select t.table_name::regclass as relation, t.*
+          from private.compiled_tables() t
+         where t.table_name not like 'audit.%'
+           and (t.retention in ('garage policy', 'invoice') or t.retention ~ '^[0-9]')
+         order by t.depth desc, t.table_name
+    loop
+        clock := private.clock_of(target.relation);
+        keep := case when target.retention ~ '^[0-9]' then format('interval %L', target.retention)
+            else format('private.keep_for($1, %L)', target.processing) end;
+        until := case when target.retention = 'invoice' or exists (
+                select from private.data_map m
+                 where m.relation = target.relation and m.rule = 'invoice' and m.subject = 'customer')
+            then private.kept_until(target.relation, 'invoice', target.retention, target.processing) end;
+        relation := target.relation;
+        table_name := target.table_name;
+        subject := target.condition;
+        expired := case
+            when target.retention = 'invoice' and until is null then null -- counters: no person, no end
+            when until is null then clock || format(' + %s <= $3', keep)
+            when target.retention = 'invoice' then format('coalesce(%s <= $3::date, %s)', until,
+                coalesce(clock || format(' + %s <= $3', keep), 'false'))
+            else clock || format(' + %s <= $3 and coalesce(%s <= $3::date, true)', keep, until) end;
+        -- What has no end yet says how things are, and goes with what it says it of.
+        select coalesce(string_agg(format('not exists (select from %s c where %s%s)', child.relation,
+                   child.pairs, coalesce(' and ' || child.clock || ' is not null', '')), ' and '), 'true')
+          into unreferenced
+          from (
+            select k.conrelid::regclass as relation,
+                   private.clock_of(k.conrelid, 'c') as clock,
+                   (select string_agg(format('c.%I = r.%I', a.attname, b.attname), ' and ')
+                      from unnest(k.conkey, k.confkey) as pair (n, f)
+                      join pg_attribute a on a.attrelid = k.conrelid and a.attnum = pair.n
+                      join pg_attribute b on b.attrelid = k.confrelid and b.attnum = pair.f) as pairs
+              from pg_constraint k
+             where k.contype = 'f' and k.confrelid = target.relation
+               and k.confdeltype in ('a', 'r') and k.conparentid = 0
+               and obj_description(k.conrelid, 'pg_class') !~ '; retention=(as the|until) '
+             order by k.conname) child;
+        if expired is not null then
+            return next;
+        end if;
+    end loop;
+end $$;
+comment on function private.derived_retention is
+    'What retention deletes of each table, children first, as conditions on a row r; $1 garage, $2 customers that are held, $3 now';
+
+create function private.held_customers(garage_id uuid)
+returns uuid[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(distinct s.id), '{}')
+      from (
+        select h.customer_id from public.legal_holds h
+         where h.garage_id = held_customers.garage_id and h.lifted_at is null
+        union
+        select q.customer_id from public.rights_requests q
+         where q.garage_id = held_customers.garage_id and q.status in ('received', 'verified')) held
+     cross join lateral unnest(private.customer_ids(held_customers.garage_id, held.customer_id)) s (id);
+$$;
+comment on function private.held_customers is
+    'Customers of whom nothing goes by itself: a legal hold, a restriction, or a request that is not answered yet';
+
+create function private.retain(garage_id uuid, as_of timestamptz, steps jsonb, is_dry_run boolean)
+returns jsonb
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    held uuid[] := private.held_customers(retain.garage_id);
+    step record;
+    deleted bigint;
+    counts jsonb := '{}';
+begin
+    begin
+        insert into private.erasing (garage_id, as_of, kind)
+        values (retain.garage_id, retain.as_of, 'retention');
+        for step in select * from jsonb_to_recordset(steps)
+                        as s (table_name text, expired text, unreferenced text, subject text) loop
+            deleted := private.delete_rows(step.table_name, concat_ws(' and ',
+                'r.garage_id = $1', '(' || step.expired || ')', '(' || step.unreferenced || ')',
+                case when cardinality(held) > 0
+                    then 'coalesce(not (' || step.subject || '), true)' end),
+                retain.garage_id, held, retain.as_of, null);
+            if deleted > 0 then
+                counts := counts || jsonb_build_object(step.table_name, deleted);
+            end if;
+        end loop;
+        delete from private.erasing e where e.garage_id = retain.garage_id
+            and e.xid = pg_current_xact_id();
+        if is_dry_run then
+            raise sqlstate 'DRY00';
+        end if;
+    exception when sqlstate 'DRY00' then
+        null; -- all of it is taken back
+    end;
+    return counts;
+end $$;
+
+create function private.apply_retention(as_of timestamptz, is_dry_run boolean, garages uuid[])
+returns table (garage_id uuid, counts jsonb)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    steps jsonb := private.compiled_steps('retention');
+begin
+    foreach garage_id in array garages loop
+        counts := private.retain(garage_id, as_of, steps, is_dry_run);
+        if not is_dry_run then
+            insert into public.retention_runs (garage_id, as_of, actor, counts)
+            values (apply_retention.garage_id, apply_retention.as_of, private.actor(),
+                apply_retention.counts);
+        end if;
+        return next;
+    end loop;
+end $$;
+comment on function private.apply_retention is
+    'Deletes what these garages have kept long enough at that moment; how many rows per table. A dry run changes nothing';
+
+create function private.apply_due_retention(as_of timestamptz)
+returns int
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    due uuid[] := array(
+        select g.id from public.garages g
+         where not exists (select from public.retention_runs r
+                            where r.garage_id = g.id and r.created_at > now() - interval '23 hours')
+         order by g.id limit 25);
+begin
+    if cardinality(due) = 0 then
+        return 0;
+    end if;
+    return (select coalesce(sum(n.value::int), 0)
+              from private.apply_retention(as_of, false, due) a, jsonb_each_text(a.counts) n);
+end $$;
+comment on function private.apply_due_retention is
+    'Retention of the garages whose last run is a day ago, some at a time; how many rows went';
+
+create function private.run_retention(is_dry_run boolean)
+returns jsonb
+language plpgsql
+volatile
+security definer -- looks at all tables of the garage, as the map says
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    garage uuid := private.require('privacy.write');
+begin
+    return (select a.counts from private.apply_retention(now(), coalesce(is_dry_run, true),
+        array[garage]) a);
+end $$;
+grant execute on function private.run_retention to authenticated;
+
+create function public.run_retention(is_dry_run boolean default true)
+returns jsonb
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select private.run_retention(run_retention.is_dry_run);
+end;
+comment on function public.run_retention is
+    'What your garage has kept long enough, by table; unless it is a dry run it is deleted, as it is every day by itself';
+grant execute on function public.run_retention to authenticated;
+
