@@ -114,9 +114,14 @@ class Supervisor:
                 code="port_in_use",
             )
         self.state.ports["gateway"] = port
+        chosen = {port}
         for name in PORTS:
-            kept = self.state.ports.get(name, 0)
-            self.state.ports[name] = kept if kept and is_free(kept) else free_port()
+            wanted = self.state.ports.get(name, 0)
+            # The system may name the same port twice, as nobody listens there yet.
+            while not wanted or wanted in chosen or not is_free(wanted):
+                wanted = free_port()
+            chosen.add(wanted)
+            self.state.ports[name] = wanted
 
     def _start_postgres(self) -> Cluster:
         data_dir = postgres.data_dir_for(self.paths)
