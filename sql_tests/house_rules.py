@@ -30,6 +30,7 @@ GLOBAL_TABLES = (
 )
 # Columns whose name sounds like biometrics, and why they are not.
 NOT_BIOMETRIC = (
+    "private.compiled_map.fingerprint",  # hash of the comments it was derived from
     "public.portal_devices.fingerprint_sha256",  # hash of an app installation's properties
     "private.portal_challenges.fingerprint_sha256",  # the same, of an installation to be bound
 )

@@ -268,7 +268,7 @@ end $$;
 comment on function private.bury_month is
     'One tombstone per garage for a month that goes: how many entries it had, and the hash over its seals';
 
-create function private.kept_until(log regclass, month date)
+create function private.month_kept_until(log regclass, month date)
 returns timestamptz
 language sql
 stable
@@ -281,7 +281,7 @@ as $$
       from (select substring(obj_description(log, 'pg_class') from 'retention=([^.;]+)')::interval)
         as rule (kept);
 $$;
-comment on function private.kept_until is
+comment on function private.month_kept_until is
     'When a month of a log may go: by the retention in the table''s comment, the one place that says it';
 
 create function private.drop_months(at timestamptz)
@@ -297,7 +297,7 @@ declare
 begin
     for old in
         select m.name, m.month from private.months_of('audit.entries') m
-         where private.kept_until('audit.entries', m.month) <= at
+         where private.month_kept_until('audit.entries', m.month) <= at
     loop
         execute format('lock table %s in access exclusive mode', old.name);
         execute format('select exists (select from %s e where e.xid >= coalesce('
@@ -312,7 +312,7 @@ begin
     end loop;
     for old in
         select m.name, m.month from private.months_of('audit.access_entries') m
-         where private.kept_until('audit.access_entries', m.month) <= at
+         where private.month_kept_until('audit.access_entries', m.month) <= at
     loop
         execute format('drop table %s', old.name);
         dropped := dropped + 1;
