@@ -1,5 +1,6 @@
 """Answers by SMS and WhatsApp reach the customer's conversation; what nobody is known for is kept."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -44,6 +45,7 @@ def test_an_answer_opens_a_conversation_and_goes_on_in_it(database: Database, sm
     assert look(database, "select count(*) from public.conversations") == 1
     assert look(database, TALK, CARLA_AT_ZUID.customer_id) is None, "the other garage knows nothing of it"
     assert look(database, "select count(*) from public.inbound_messages where body is not null") == 0
+    assert look(database, "select array_agg(distinct channel) from public.messages") == ["sms"]
     session, _ = sign_in(database, CARLA)
     with CARLA.with_session(session["session_id"]).acting(database) as connection:
         rows = connection.execute("select body from portal.messages order by created_at").fetchall()
@@ -154,3 +156,12 @@ def test_an_account_out_of_use_takes_nothing_in(database: Database, sms: str) ->
     with refused("provider_account_not_found", 404):
         receive(database, sms, CARLAS, "Dag")
     assert look(database, "select private.webhook_account(%s) ->> 'secret'", sms) is None
+
+
+def test_answers_at_the_same_moment_share_a_conversation_and_come_once(database: Database, sms: str) -> None:
+    said = [{"provider_id": f"SM{uuid4().hex}"} for _ in range(6)] * 3
+    with ThreadPoolExecutor(9) as pool:
+        answers = list(pool.map(lambda one: receive(database, sms, CARLAS, "Tegelijk", **one), said))
+    assert sum(answer["is_new"] for answer in answers) == 6
+    assert look(database, TALK, CARLA.customer_id) == ["Tegelijk"] * 6
+    assert look(database, "select count(*) from public.conversations") == 1

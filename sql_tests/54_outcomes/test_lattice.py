@@ -1,5 +1,7 @@
 """Events settle a message the same way in whatever order, and however often, they come."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import pytest
@@ -53,6 +55,7 @@ STEPS = ("finish", "processed", "deferred", "failed", "delivered", "read")
 STATUS = {"processed": "sent", "deferred": None, "failed": "failed", "delivered": "delivered", "read": "read"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [(), ("read",), ("read", "delivered"), ("read", "delivered", "failed")])
 @pytest.mark.parametrize("finish", ["sent", "unknown", "failed"])
 def test_a_row_ends_alike_whenever_its_worker_and_its_webhooks_come(
@@ -191,3 +194,21 @@ def test_events_are_added_and_never_changed(database: Database) -> None:
             connection.execute("delete from public.delivery_events")
     with database.connect("edge") as connection, denied():
         connection.execute("select from public.delivery_events")
+
+
+def test_batches_at_the_same_moment_never_wait_for_each_other(database: Database) -> None:
+    messages = [sent(database, CARLA.customer_id) for _ in range(20)]
+    told = [
+        event(message, status, event=status, event_key=f"sendgrid:{message}:{status}", suppression=stops)
+        for message in messages
+        for status, stops in (("failed", "bounce"), ("delivered", None), ("read", None))
+    ]
+    batches = [random.Random(seed).sample(told, len(told)) for seed in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda batch: tell(database, *batch), batches))
+    assert sum(answer["stored"] for answer in answers) == len(told)
+    assert {status_of(database, message) for message in messages} == {"read"}
+    live = (
+        "select count(*) from public.suppressions where address = 'carla@example.test' and lifted_at is null"
+    )
+    assert look(database, live) == 1

@@ -197,7 +197,7 @@ def test_a_thousand_rows_in_one_statement_are_a_thousand_entries(busy_database: 
 @pytest.mark.parametrize(
     ("statement", "table", "count"),
     [
-        ("update public.garage_modules set is_enabled = not is_enabled", "public.garage_modules", 14),
+        ("update public.garage_modules set is_enabled = not is_enabled", "public.garage_modules", 18),
         (
             "update public.garage_modules set is_enabled = false where module = 'push'",
             "public.garage_modules",

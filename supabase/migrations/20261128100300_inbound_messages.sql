@@ -52,6 +52,17 @@ create index inbound_messages_message_idx on public.inbound_messages (garage_id,
 create index inbound_messages_created_at_idx
     on public.inbound_messages (garage_id, created_at desc);
 
+-- A text is from whoever says to have that number; only the app knows who somebody is.
+alter table public.messages
+    add column channel text not null default 'app',
+    add constraint messages_channel check (channel in ('app', 'sms', 'whatsapp'));
+comment on column public.messages.channel is
+    'internal: where it was written; a number can be forged, a sign-in to the app cannot';
+comment on constraint messages_channel on public.messages is
+    'channel_unknown: This channel is not known | Use app, sms or whatsapp';
+call private.audit_table('public.messages');
+call private.check_table('public.messages');
+
 create or replace function private.has_open_window(garage_id uuid, customer_id uuid)
 returns boolean
 language sql
@@ -137,8 +148,7 @@ $$;
 comment on function private.customer_at is
     'Whose number it is; of several who share it, who was last written to there, since it is their answer. Else null';
 
-create function private.write_as_customer(garage_id uuid, customer_id uuid, body text,
-    created_at timestamptz)
+create function private.write_as_customer(inbound public.inbound_messages, customer_id uuid)
 returns uuid
 language plpgsql
 volatile
@@ -150,22 +160,22 @@ declare
 begin
     loop
         insert into public.conversations (garage_id, customer_id)
-        values (write_as_customer.garage_id, write_as_customer.customer_id)
+        values (inbound.garage_id, write_as_customer.customer_id)
         on conflict do nothing;
         select c.id into thread from public.conversations c
-         where c.garage_id = write_as_customer.garage_id
+         where c.garage_id = inbound.garage_id
            and c.customer_id = write_as_customer.customer_id and c.closed_at is null for update;
         exit when found;
     end loop;
-    insert into public.messages (garage_id, conversation_id, sender, author_user_id, body,
+    insert into public.messages (garage_id, conversation_id, sender, author_user_id, channel, body,
         created_at)
-    values (write_as_customer.garage_id, thread, 'customer', null, write_as_customer.body,
-        write_as_customer.created_at)
+    values (inbound.garage_id, thread, 'customer', null, inbound.channel,
+        private.words_of(inbound), inbound.created_at)
     returning id into message_id;
     return message_id;
 end $$;
 comment on function private.write_as_customer is
-    'A message in the customer''s open conversation, begun if there is none; its id';
+    'What came in, as a message in the customer''s open conversation, begun if there is none; its id';
 
 -- Pictures stay at the provider: that there are some is said where they would have been.
 create function private.words_of(inbound public.inbound_messages)
@@ -216,8 +226,7 @@ begin
     if inbound.customer_id is not null and private.words_of(inbound) is not null
         and private.has_module(account.garage_id, 'conversations') then
         update public.inbound_messages i
-           set body = null, message_id = private.write_as_customer(i.garage_id, i.customer_id,
-                   private.words_of(inbound), i.created_at)
+           set body = null, message_id = private.write_as_customer(inbound, inbound.customer_id)
          where i.id = inbound.id
         returning * into inbound;
     end if;
@@ -252,8 +261,7 @@ begin
     end if;
     update public.inbound_messages i
        set body = null, customer_id = assign_inbound_message.customer_id,
-           message_id = private.write_as_customer(garage, assign_inbound_message.customer_id,
-               private.words_of(inbound), i.created_at)
+           message_id = private.write_as_customer(inbound, assign_inbound_message.customer_id)
      where i.id = inbound.id
     returning * into inbound;
     return inbound.message_id;
