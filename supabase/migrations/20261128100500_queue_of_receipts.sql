@@ -10,7 +10,7 @@ begin
     return case queue
         when 'render' then private.document_job(subject_id)
         when 'send' then private.communication_job(subject_id)
-        when 'push' then private.with_wording(private.push_job(subject_id))
+        when 'push' then private.push_job(subject_id)
         when 'check' then private.check_job(subject_id)
         when 'receipts' then private.receipts_job(subject_id) end;
 end $$;

@@ -16,6 +16,7 @@ from cli.commands.demo import (
     paperwork,
     portal,
     story,
+    texts,
 )
 from cli.commands.demo.cast import CARLA, MARC, OLGA, OTTO, RITA, STAFF_PASSWORD
 from cli.commands.demo.facts import Facts
@@ -69,6 +70,7 @@ def _perform(stack: LocalStack, facts: Facts) -> None:
     carla = portal.visit(stack, rita, otto, invoice, facts)
     conversation.converse(rita, carla, facts)
     newcomer.invite_a_newcomer(stack, olga, facts)
+    texts.tell_by_text(stack, olga, rita, facts)
     denials.refuse_everyone_else(stack, rita, otto, carla, invoice, document, facts)
     story.tell_story(olga, rita, otto, invoice, facts)
     paperwork.settle(rita, carla, invoice, facts)
