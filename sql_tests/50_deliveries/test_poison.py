@@ -138,6 +138,24 @@ def test_a_trouble_of_the_database_is_not_the_messages_fault(
     assert len(claim(database, "send")) == 1
 
 
+@pytest.mark.parametrize("code", ["42883", "42501", "XX000"])
+def test_a_mistake_of_ours_is_told_of_and_costs_no_message(
+    database: Database, waiting: Callable[[str], str], code: str
+) -> None:
+    """A deployment without one of its functions must not fail all that waits."""
+    row = waiting("send")
+    break_row(database, row, divisor=1, code=code)
+    for _ in range(8):
+        assert claim(database, "send") == []
+        show_again(database, "send")
+    (trouble,) = poisoned(database)
+    assert (trouble["failures"], trouble["reason"], trouble["set_aside_at"]) == (8, f"broke {code}", None)
+    change(database, "delete from private.broken_rows")
+    (claimed,) = claim(database, "send")
+    assert finish(database, "send", claimed) == "sent"
+    assert poisoned(database) == [], "mended, it is forgotten"
+
+
 @pytest.mark.parametrize(
     "message", ["{}", "[]", '"x"', "null", '{"id": 5}', '{"id": "carla@example.test"}', '{"id": null}']
 )
