@@ -221,6 +221,26 @@ def test_a_reason_that_could_hold_content_is_not_kept(
     assert [trouble["reason"] for trouble in poisoned(database)] == ["unreadable_job"]
 
 
+def test_a_template_whose_check_keeps_breaking_is_refused(database: Database) -> None:
+    with database.connect() as connection:
+        row = one(
+            connection,
+            "insert into public.message_templates"
+            " (garage_id, kind, channel, locale, version, body_text, created_by)"
+            " select garage_id, 'invoice_issued', 'sms', 'nl', 1, 'Dag', id from public.memberships limit 1"
+            " returning id",
+        )
+    change(database, "delete from pgmq.q_check")
+    change(database, "select private.enqueue('check', %s)", row)
+    break_row(database, str(row))
+    for _ in range(5):
+        assert claim(database, "check") == []
+        show_again(database, "check")
+    found = look(database, "select array[status, problem] from public.message_templates where id = %s", row)
+    assert found == ["refused", "broke 22012"]
+    assert [trouble["queue"] for trouble in poisoned(database)] == ["check"]
+
+
 def test_old_archives_go_and_younger_ones_stay(database: Database, waiting: Callable[[str], str]) -> None:
     waiting("send")
     for _ in range(2):

@@ -78,8 +78,13 @@ begin
              where p.id = fail_subject.subject_id and p.status in ('queued', 'sending')
             returning p.attempt, case p.status when 'unknown' then 'unknown' else 'give_up' end
                 into number, outcome;
+        when 'check' then
+            perform private.finish_check(fail_subject.subject_id,
+                (select t.attempt from public.message_templates t
+                  where t.id = fail_subject.subject_id), 'give_up', fail_subject.reason, '{}');
         else
-            return;
+            -- A receipt that nobody can ask for leaves its push as it is: sent.
+            null;
     end case;
     if number is not null then
         perform private.record_attempt(fail_subject.queue, fail_subject.subject_id, number, outcome,
