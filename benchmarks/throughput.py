@@ -18,13 +18,6 @@ from benchmarks.chaos.stage import Stage, staged
 WARM_UP = 200
 BATCH = 1000
 PACE_SECONDS = 0.1
-_ONE = """
-insert into public.communications (garage_id, customer_id, invoice_id, template, locale, recipient)
-select i.garage_id, i.customer_id, i.id, 'invoice_issued', 'nl',
-       'paced-' || gen_random_uuid() || '@example.test'
-  from public.invoices i where issued_at is not null order by invoice_number limit 1
-returning id::text
-"""
 
 
 def settle(stage: Stage, seconds: float = 1800) -> None:
@@ -39,12 +32,12 @@ def settle(stage: Stage, seconds: float = 1800) -> None:
 def many(stage: Stage, messages: int) -> None:
     """Messages a second, and memory before and after."""
     worker = stage.workers[0]
-    feed.mails(stage, WARM_UP)
+    feed.messages(stage, WARM_UP)
     settle(stage)
     before = worker.memory_mb()
     worker.stop()
     for _ in range(0, messages, BATCH):
-        feed.mails(stage, BATCH)
+        feed.messages(stage, BATCH)
     worker = stage.workers[0] = stage.start_worker(0)
     known = set(stage.relay.calls)
     settle(stage)
@@ -61,7 +54,7 @@ def paced(stage: Stage, count: int) -> None:
     """From the commit of a row to the arrival of its call at the provider."""
     committed = {}
     for _ in range(count):
-        reference = str(stage.ask(_ONE)[0]["id"])
+        reference = feed.messages(stage, 1)[0]
         committed[reference] = time.time()
         time.sleep(PACE_SECONDS)
     settle(stage)

@@ -16,7 +16,7 @@ _UNSETTLED = """
 select (select count(*) from public.communications where status in ('queued', 'sending'))
      + (select count(*) from public.push_notifications where status in ('queued', 'sending'))
      + (select count(*) from public.invoice_documents where status in ('pending', 'rendering'))
-     + (select sum(depth) from private.queue_metrics()) as n
+     + (select sum(depth) from private.queue_metrics() where queue <> 'receipts') as n
 """
 _SUCCESSES = """
 select extract(epoch from finished_at)::float8 as at from public.delivery_attempts

@@ -28,7 +28,8 @@ class Plan:
 
     seed: int = 1
     workers: int = 3
-    mails: int = 4300
+    mails: int = 3600
+    texts: int = 700
     pushes: int = 700
     invoices: int = 60
     poison: int = 10
@@ -57,6 +58,7 @@ class Monkey:
         plan, stage = self.plan, self.stage
         chance = random.Random(plan.seed)
         feed.prepare(stage)
+        feed.disturb_webhooks(stage)
         stage.workers = [stage.start_worker(number) for number in range(plan.workers)]
         steps = (
             ["kill"] * plan.kills
@@ -78,7 +80,8 @@ class Monkey:
         def share(total: int) -> int:
             return total * (number + 1) // steps - total * number // steps
 
-        feed.mails(self.stage, share(self.plan.mails))
+        feed.messages(self.stage, share(self.plan.mails), "email")
+        feed.messages(self.stage, share(self.plan.texts), "sms")
         feed.pushes(self.stage, share(self.plan.pushes))
         for _ in range(share(self.plan.invoices)):
             feed.invoice(self.stage)

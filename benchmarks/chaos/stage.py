@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class Stage:
         ours = {
             name: value.replace(f"{api}/sandbox", f"{self.relay.url}/sandbox") for name, value in ours.items()
         }
+        # Providers tell outcomes to the gateway itself.
+        ours["AUTEXOR_EDGE_URL"] = f"{api}/functions/v1"
         ours["AUTEXOR_SUPABASE_URL"] = f"http://127.0.0.1:{self.wire.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AUTEXOR_")}
         return {**inherited, **ours, "PYTHONUNBUFFERED": "1", **self.settings}
@@ -102,6 +105,12 @@ class Stage:
                 start_new_session=True,
             )
         return Worker(process, log)
+
+    def tell_sandbox(self, what: str, body: str) -> None:
+        """POST to /sandbox/<what>."""
+        request = urllib.request.Request(f"{self.stack.api_url}/sandbox/{what}", body.encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=10):
+            pass
 
     def kill_postgres(self) -> None:
         """kill -9 the postmaster; the stack's supervisor starts it again."""

@@ -138,6 +138,24 @@ def test_a_trouble_of_the_database_is_not_the_messages_fault(
     assert len(claim(database, "send")) == 1
 
 
+@pytest.mark.parametrize("code", ["42883", "42501", "XX000"])
+def test_a_mistake_of_ours_is_told_of_and_costs_no_message(
+    database: Database, waiting: Callable[[str], str], code: str
+) -> None:
+    """A deployment without one of its functions must not fail all that waits."""
+    row = waiting("send")
+    break_row(database, row, divisor=1, code=code)
+    for _ in range(8):
+        assert claim(database, "send") == []
+        show_again(database, "send")
+    (trouble,) = poisoned(database)
+    assert (trouble["failures"], trouble["reason"], trouble["set_aside_at"]) == (8, f"broke {code}", None)
+    change(database, "delete from private.broken_rows")
+    (claimed,) = claim(database, "send")
+    assert finish(database, "send", claimed) == "sent"
+    assert poisoned(database) == [], "mended, it is forgotten"
+
+
 @pytest.mark.parametrize(
     "message", ["{}", "[]", '"x"', "null", '{"id": 5}', '{"id": "carla@example.test"}', '{"id": null}']
 )
@@ -201,6 +219,26 @@ def test_a_reason_that_could_hold_content_is_not_kept(
     with database.connect("worker", autocommit=True) as worker:
         one(worker, "select private.set_aside_message('send', %s, 'carla@example.test')", claimed["msg_id"])
     assert [trouble["reason"] for trouble in poisoned(database)] == ["unreadable_job"]
+
+
+def test_a_template_whose_check_keeps_breaking_is_refused(database: Database) -> None:
+    with database.connect() as connection:
+        row = one(
+            connection,
+            "insert into public.message_templates"
+            " (garage_id, kind, channel, locale, version, body_text, created_by)"
+            " select garage_id, 'invoice_issued', 'sms', 'nl', 1, 'Dag', id from public.memberships limit 1"
+            " returning id",
+        )
+    change(database, "delete from pgmq.q_check")
+    change(database, "select private.enqueue('check', %s)", row)
+    break_row(database, str(row))
+    for _ in range(5):
+        assert claim(database, "check") == []
+        show_again(database, "check")
+    found = look(database, "select array[status, problem] from public.message_templates where id = %s", row)
+    assert found == ["refused", "broke 22012"]
+    assert [trouble["queue"] for trouble in poisoned(database)] == ["check"]
 
 
 def test_old_archives_go_and_younger_ones_stay(database: Database, waiting: Callable[[str], str]) -> None:

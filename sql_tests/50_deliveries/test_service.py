@@ -91,3 +91,29 @@ def test_a_garage_sees_how_many_of_its_own_deliveries_are_unsettled(fresh_databa
     with MARC.acting(fresh_database) as marc:
         kinds = {row["kind"] for row in marc.execute(query.encode())}
     assert not kinds & {"communication", "push_notification"}, "a mechanic reads no deliveries"
+
+
+@pytest.mark.req("D8")
+def test_workers_that_died_hold_up_their_garages_next_messages_for_half_a_minute_at_most(
+    fresh_database: Database,
+) -> None:
+    """A limit on calls at once counts calls, not what dead workers left behind."""
+    change(
+        fresh_database,
+        "insert into public.communications (garage_id, customer_id, template, locale, recipient)"
+        " select garage_id, id, 'portal_notice', locale, n || '@example.test'"
+        "   from public.customers, generate_series(1, 4) n where id = %s",
+        CARLA.customer_id,
+    )
+    change(
+        fresh_database,
+        "update public.communications set status = 'sending', attempt = 1,"
+        " claimed_at = clock_timestamp() - interval '31 seconds' where recipient < '4'",
+    )
+    wait = (
+        "select w.seconds from public.communications c, private.wait_before_sending(c, true) w"
+        " where c.recipient = '4@example.test'"
+    )
+    assert look(fresh_database, wait) is None
+    change(fresh_database, "update public.communications set claimed_at = clock_timestamp()")
+    assert look(fresh_database, wait) == 1

@@ -111,7 +111,7 @@ declare
 begin
     if (select count(*) from public.communications c
          where c.garage_id = communication.garage_id and c.channel = communication.channel
-           and c.status = 'sending' and c.claimed_at > clock_timestamp() - interval '2 minutes')
+           and c.status = 'sending' and c.claimed_at > clock_timestamp() - interval '30 seconds')
         >= private.calls_at_once() then
         seconds := 1;
         return;

@@ -81,7 +81,8 @@ begin
         when 'check' then
             perform private.fail_check(fail_subject.subject_id, fail_subject.reason);
         else
-            return;
+            -- A receipt that nobody can ask for leaves its push as it is: sent.
+            null;
     end case;
     if number is not null then
         perform private.record_attempt(fail_subject.queue, fail_subject.subject_id, number, outcome,
@@ -126,23 +127,26 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     count int;
+    is_our_mistake boolean;
 begin
     -- A deadlock, a lost lock, a full disk: the message has no part in it.
     if message_broke.reason ~ '^(40|53|55|57|58)' then
         perform pgmq.set_vt(message_broke.queue, message_broke.msg_id, 5);
         return;
     end if;
+    -- Nor in a function or a right that is missing: a mistake of ours, told of and tried until it is mended.
+    is_our_mistake := message_broke.reason ~ '^(0A|25|28|3F|42|XX)';
     insert into private.poisoned_messages as p (queue, msg_id, subject_id, reason)
     values (message_broke.queue, message_broke.msg_id, private.message_subject(message),
         'broke ' || message_broke.reason)
         on conflict on constraint poisoned_messages_pkey do update
        set failures = p.failures + 1, reason = excluded.reason, last_failed_at = clock_timestamp()
     returning p.failures into count;
-    if count >= 5 then
+    if count >= 5 and not is_our_mistake then
         perform private.set_aside(message_broke.queue, message_broke.msg_id, message,
             'broke ' || message_broke.reason, true);
     else
-        perform pgmq.set_vt(message_broke.queue, message_broke.msg_id, (5 * 2 ^ count)::int);
+        perform pgmq.set_vt(message_broke.queue, message_broke.msg_id, (5 * 2 ^ least(count, 6))::int);
     end if;
 end $$;
 
@@ -167,6 +171,8 @@ begin
         perform private.message_broke(take_message.queue, take_message.msg_id, message, sqlstate);
         return null;
     end;
+    delete from private.poisoned_messages p
+     where p.queue = take_message.queue and p.msg_id = take_message.msg_id;
     if job is null then
         perform pgmq.archive(take_message.queue, take_message.msg_id);
     end if;

@@ -25,7 +25,7 @@ def test_without_a_living_worker_the_status_says_so(autexor: Autexor) -> None:
     said = autexor("worker", "status")
     assert said.code == 1
     assert "No worker is alive" in said.err
-    assert [line.split("\t")[0] for line in said.out.splitlines()] == ["push", "render", "send"]
+    assert {"push", "render", "send"} <= {line.split("\t")[0] for line in said.out.splitlines()}
 
 
 def test_a_worker_that_beats_is_listed_until_it_leaves(

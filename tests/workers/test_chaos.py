@@ -17,8 +17,9 @@ from devstack.config import free_port
 REFERENCE = "99999999-0000-4000-8000-000000000001"
 SHORT = Plan(
     seed=7,
-    mails=120,
-    pushes=26,
+    mails=110,
+    texts=20,
+    pushes=20,
     invoices=4,
     poison=3,
     kills=8,
@@ -37,7 +38,7 @@ def calm() -> Iterator[Stage]:
     """A stage on a good day."""
     with staged(1, GOOD_DAY) as stage:
         feed.prepare(stage)
-        feed.mails(stage, 5)
+        feed.messages(stage, 5)
         stage.workers = [stage.start_worker(0)]
         until(lambda: unsettled(stage) == 0)
         assert stage.workers.pop().stop() == 0
@@ -52,7 +53,7 @@ def test_a_bad_day_loses_nothing_and_sends_nothing_twice() -> None:
         verdict = Monkey(stage, SHORT).play()
         happened = stage.relay.happened()
     assert verdict.violations == []
-    assert verdict.statuses["communications sent"] > 90
+    assert verdict.statuses["communications sent"] + verdict.statuses["communications delivered"] > 90
     assert verdict.notes["poison set aside"] == SHORT.poison
     assert sum(happened.values()) - happened["pass"] > 3, "the providers misbehaved, too"
 
@@ -71,7 +72,7 @@ def test_a_worker_says_how_it_is_takes_up_work_by_polling_alone_and_leaves_in_or
     health = f"http://127.0.0.1:{port}"
     until(lambda: status(f"{health}/health/ready") == 200)
     before = calm.relay.accepted().total()
-    feed.mails(calm, 20)
+    feed.messages(calm, 20)
     feed.pushes(calm, 5)
     until(lambda: calm.relay.accepted().total() == before + 25)
     until(
@@ -94,7 +95,7 @@ def test_a_stop_in_the_midst_of_much_work_leaves_nothing_under_way(calm: Stage) 
     calm.settings = {}
     worker = calm.start_worker(1)
     calm.workers = [worker]
-    feed.mails(calm, 300)
+    feed.messages(calm, 300)
     before = calm.relay.accepted().total()
     until(lambda: calm.relay.accepted().total() > before + 10)
     assert worker.stop() == 0
@@ -145,8 +146,7 @@ def test_requests_are_known_by_the_row_they_are_about() -> None:
         reference_of(f"StatusCallback=https%3A%2F%2Fx%2F%3Fcommunication_id%3D{REFERENCE}".encode())
         == REFERENCE
     )
-    with pytest.raises(ValueError, match="names no row"):
-        reference_of(b"{}")
+    assert reference_of(b"{}") is None
 
 
 def test_a_call_whose_body_never_came_is_not_taken(calm: Stage) -> None:

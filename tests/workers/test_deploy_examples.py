@@ -1,4 +1,4 @@
-"""What the examples of docs/deploy.md promise: time to stop, no root, nothing writable, hashed packages."""
+"""What the examples of docs/deploy.md promise: time to stop, no root, nowhere to write, hashed packages."""
 
 import re
 from pathlib import Path
