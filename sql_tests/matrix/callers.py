@@ -166,6 +166,8 @@ def _operators(connection: Connection) -> Iterator[Caller]:
     yield replace(nobody(ADA), name="operator", is_operator=True)
     naming = ADA.but("operator naming Noord", garage_id=NOORD)
     yield replace(nobody(naming), is_operator=True)
+    yield nobody(ADA.but("signed-out operator", session_id="2b222222-0000-4000-8000-000000000099"))
+    yield nobody(ADA.but("operator in Olga's sign-in", session_id=OLGA.claims["session_id"]))
     yield nobody(OLGA.but("Olga in an operator's sign-in", session_id=ADA.claims["session_id"]))
     revoked = hire(connection, 16, ZUID, "mechanic", is_revoked=True)
     connection.execute(
