@@ -39,7 +39,7 @@ VIEWS = """
 select v.oid::regclass::text as name,
        array(select distinct d.refobjid::regclass::text
                from pg_rewrite r join pg_depend d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass
-               join pg_class t on t.oid = d.refobjid and t.relkind in ('r', 'v') and t.oid <> v.oid
+               join pg_class t on t.oid = d.refobjid and t.relkind in ('r', 'p', 'v') and t.oid <> v.oid
               where r.ev_class = v.oid and d.refclassid = 'pg_class'::regclass) as reads
   from pg_class v where v.relkind = 'v' and v.relnamespace = %s::regnamespace
 """

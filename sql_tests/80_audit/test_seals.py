@@ -1,6 +1,8 @@
 """The chain over history: what was touched after it was sealed is named, whoever touched it and however."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import psycopg
 import pytest
@@ -230,6 +232,41 @@ def test_an_entry_whose_transaction_ends_late_is_neither_lost_nor_an_intruder(
         (late,) = sealed_ids(connection, 2)
         (other,) = sealed_ids(connection, 2, ZUID)
         assert early_id < late < other
+
+
+def test_writers_and_sealers_at_once_lose_and_double_nothing(clone_database: Callable[[], Database]) -> None:
+    """Transactions of one and of several statements, some rolled back; two sealers meanwhile."""
+    database = clone_database()
+    done = Event()
+
+    def write(number: int) -> None:
+        update = "update public.garages set payment_days = 7 + (payment_days + %s) %% 90"
+        with database.connect() as connection:
+            for n in range(25):
+                connection.execute(update.encode(), (number + 1,))
+                if n % 3 == 0:
+                    connection.execute("update public.garage_modules set is_enabled = not is_enabled")
+                connection.rollback() if n % 5 == 4 else connection.commit()
+
+    def keep_sealing() -> None:
+        while not done.is_set():
+            seal(database)
+
+    with ThreadPoolExecutor(6) as threads:
+        sealers = [threads.submit(keep_sealing) for _ in range(2)]
+        writers = [threads.submit(write, number) for number in range(4)]
+        failures = [writer.exception() for writer in writers]
+        done.set()
+        failures += [sealer.exception() for sealer in sealers]
+    assert failures == [None] * 6
+    seal(database)
+    with database.connect() as connection:
+        for garage in (NOORD, ZUID):
+            row = verified(connection, garage)
+            total = one(connection, "select count(*) from audit.entries where garage_id = %s", garage)
+            assert (row["problem"], row["sealed_entries"], row["open_entries"]) == (None, total, 0)
+            twice = "select count(*) - count(distinct id) from audit.sealed_rows, unnest(entry_ids) as id"
+            assert one(connection, twice) == 0 and row["seals"] > 2
 
 
 def test_sealing_goes_in_portions_and_keeps_a_transaction_whole(

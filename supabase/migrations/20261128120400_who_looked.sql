@@ -29,6 +29,20 @@ end $$;
 comment on function private.actor is
     'Who is doing this: staff:<user id>, customer:<portal account id>, support:<request id> or operator:<user id> for staff of Autexor, or the database role that logged in';
 
+create function private.sign_in_id()
+returns uuid
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (current_setting('request.jwt.claims', true)::jsonb ->> 'session_id')::uuid;
+exception when others then
+    return null;
+end $$;
+comment on function private.sign_in_id is
+    'The sign-in or portal session that the token names; null when it names none. Never raises';
+
 create function private.log_look(garage_id uuid, event text, subject_id uuid)
 returns void
 language sql
@@ -37,7 +51,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     insert into audit.access_entries (garage_id, event, actor, subject_id, session_id)
     select log_look.garage_id, log_look.event, private.actor(), log_look.subject_id,
-           (auth.jwt() ->> 'session_id')::uuid
+           private.sign_in_id()
      where not exists (
         select from audit.access_entries a
          where a.garage_id = log_look.garage_id and a.subject_id = log_look.subject_id
@@ -141,7 +155,7 @@ begin
             'There is no such issued invoice in this garage', 'Issue the invoice first', 404);
     end if;
     perform private.log_access(garage, 'document_rendered', private.actor(),
-        render_source.invoice_id, (auth.jwt() ->> 'session_id')::uuid, null, null);
+        render_source.invoice_id, private.sign_in_id(), null, null);
     return source;
 end $$;
 

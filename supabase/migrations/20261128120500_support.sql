@@ -269,9 +269,7 @@ begin
            and exists (select from auth.sessions s
                         where s.id = (claims ->> 'session_id')::uuid and s.user_id = m.user_id)
            and coalesce(own.is_granted, bundle.permission is not null)
-           and (p.module is null or exists (
-                select from public.garage_modules g
-                 where g.garage_id = m.garage_id and g.module = p.module and g.is_enabled))
+           and (p.module is null or private.has_module(m.garage_id, p.module))
     );
 exception when others then
     return null;

@@ -90,7 +90,7 @@ begin
      where r.garage_id = request.garage_id and r.id = request.id
     returning * into request;
     perform private.log_access(request.garage_id, 'support_opened', 'support:' || request.id, request.id,
-        (auth.jwt() ->> 'session_id')::uuid, null, null);
+        private.sign_in_id(), null, null);
     return request;
 end $$;
 
@@ -220,7 +220,7 @@ begin
     returning * into request;
     if request.granted_at is not null then
         perform private.log_access(request.garage_id, 'support_ended', private.actor(), request.id,
-            (auth.jwt() ->> 'session_id')::uuid, null, null);
+            private.sign_in_id(), null, null);
     end if;
     return request;
 end $$;
@@ -277,7 +277,7 @@ as $$
 begin
     perform private.require_export_instruction(record_export.garage_id);
     perform private.log_access(record_export.garage_id, 'export_made', private.actor(),
-        record_export.subject_id, (auth.jwt() ->> 'session_id')::uuid, null, null);
+        record_export.subject_id, private.sign_in_id(), null, null);
 end $$;
 comment on function private.record_export is
     'Writes to the access log that data about this person (null: of the whole garage) was exported; refuses it without an instruction. For functions that export';
