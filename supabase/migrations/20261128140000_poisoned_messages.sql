@@ -80,6 +80,22 @@ begin
                 into number, outcome;
         when 'check' then
             perform private.fail_check(fail_subject.subject_id, fail_subject.reason);
+        when 'website' then
+            update website.mails m
+               set status = case when m.status = 'sending' and has_begun then 'unknown'
+                                 else 'failed' end,
+                   last_error = fail_subject.reason,
+                   attempt = m.attempt + (m.status = 'queued')::int,
+                   claimed_at = coalesce(m.claimed_at, clock_timestamp())
+             where m.id = fail_subject.subject_id and m.status in ('queued', 'sending')
+            returning m.attempt, case m.status when 'unknown' then 'unknown' else 'give_up' end
+                into number, outcome;
+        when 'erase' then
+            update private.file_removals f set status = 'removing', attempt = f.attempt + 1
+             where f.id = fail_subject.subject_id and f.status in ('queued', 'removing');
+            perform private.finish_removal(f.id, f.attempt, 'give_up', fail_subject.reason)
+               from private.file_removals f
+              where f.id = fail_subject.subject_id and f.status = 'removing';
         else
             -- A receipt that nobody can ask for leaves its push as it is: sent.
             null;
