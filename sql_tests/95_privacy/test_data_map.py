@@ -1,4 +1,4 @@
-"""The map over the catalogue: nothing without a class, nothing that leads to nobody, and the registers of it."""
+"""The map over the catalogue: nothing without a class, nothing that leads to nobody, and its registers."""
 
 import pytest
 
@@ -61,7 +61,8 @@ def test_a_new_table_is_in_every_answer_by_its_comments_alone(database: Database
             "create table public.wishes (garage_id uuid, id uuid primary key, customer_id uuid not null,"
             " wish text, created_at timestamptz, unique (garage_id, id),"
             " foreign key (garage_id, customer_id) references public.customers (garage_id, id));"
-            " comment on table public.wishes is 'controller=garage; retention=1 year; on_erasure=delete. Wishes';"
+            " comment on table public.wishes is"
+            " 'controller=garage; retention=1 year; on_erasure=delete. Wishes';"
             " comment on column public.wishes.wish is 'personal(content; subject=customer; on_erasure=erase)'"
         )
         names = {
