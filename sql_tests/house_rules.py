@@ -322,7 +322,8 @@ POLICIES = (
             where (select count(*) from policies p where p.polrelid = t and p.polname = 'restriction'
                      and not p.polpermissive and p.polcmd = 'r' and p.writes is null
                      and p.polroles = array['authenticated'::regrole::oid] and p.reads = format(
-                        '((%s = ANY (( SELECT private.hidden_ids(%L::text) AS hidden_ids)::uuid[])) IS NOT TRUE)',
+                        '((%s = ANY (( SELECT private.hidden_ids(%L::text) AS hidden_ids)::uuid[]))'
+                        ' IS NOT TRUE)',
                         k.key, k.parent)) <> 1
                or 3 <> (select count(*) from pg_trigger g join pg_proc f on f.oid = g.tgfoid
                          where g.tgrelid = t and g.tgname ~ '^_700_restricted_' and f.prosrc =

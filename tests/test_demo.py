@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,17 @@ from devstack.config import free_port
 
 ROOT = Path(__file__).parents[1]
 AUTEXOR = (sys.executable, "-c", "from cli.main import main; main()")
+# Python starts every process of the stack with this, which writes down whom it calls.
+WATCH = """
+import os, sys
+log = os.open(os.environ["CALLED_ADDRESSES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+def watch(event, args):
+    called = args[0] if event == "socket.getaddrinfo" else args[1]
+    os.write(log, f"{called[0] if isinstance(called, tuple) else called}\\n".encode())
+CALLS = ("socket.getaddrinfo", "socket.connect")
+sys.addaudithook(lambda event, args: watch(event, args) if event in CALLS else None)
+"""
+THIS_MACHINE = {"127.0.0.1", "localhost", "::1", "None", "0.0.0.0"}
 ACTORS_WITHOUT_ACCESS = ("karel", "otto", "anon")
 
 
@@ -26,7 +38,9 @@ def environment() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="autexor demo ") as directory:
         Path(directory).chmod(0o755)
         chosen = {"DEVSTACK_DIR": f"{directory}/stack", "DEVSTACK_PORT": str(free_port()), "NO_COLOR": "1"}
-        environment = {**os.environ, **chosen}
+        Path(directory, "sitecustomize.py").write_text(WATCH)
+        watched = {"PYTHONPATH": directory, "CALLED_ADDRESSES": f"{directory}/called.log"}
+        environment = {**os.environ, **chosen, **watched}
         yield environment
         run(environment, "stack", "down")
 
@@ -166,3 +180,17 @@ def test_a_request_is_answered_with_an_archive_and_an_erasure_that_leaves_nothin
 ) -> None:
     assert facts["export"]["files"] == 1 and facts["export"]["rows"] >= 7
     assert facts["erased"]["found_in"] == [] and facts["erased"]["tables_searched"] > 5
+
+
+@pytest.mark.req("G4")
+def test_no_process_of_the_stack_called_anything_but_this_machine(
+    facts: dict[str, Any], environment: dict[str, str]
+) -> None:
+    log = Path(environment["CALLED_ADDRESSES"])
+    called = set(log.read_text().split())
+    assert facts["mail_id"] and "127.0.0.1" in called
+    assert called <= THIS_MACHINE
+    far = "import socket; socket.socket().connect(('192.0.2.1', 9))"
+    with suppress(subprocess.TimeoutExpired):  # nobody is there: it is noticed all the same
+        subprocess.run([sys.executable, "-c", far], env=environment, timeout=2, check=False)
+    assert "192.0.2.1" in log.read_text().split()

@@ -48,7 +48,7 @@ def processors_command(
     """List who else processes your garage's data, by the modules you have on."""
     client = sign_in_from_environment()
     found = client.table("subprocessors").select("name,purpose,country,host,module,is_in_use").order("name")
-    rows = readable(found.execute().data, "privacy.read")
+    rows = readable(found.execute().data, "garage.read")
     shown = [row for row in rows if all_ or row["is_in_use"]]
     emit(shown, as_json=as_json, quiet=quiet, id_field="name")
 
@@ -58,7 +58,7 @@ def bases_command(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Show what your garage processes data for, and on which legal basis (the register of art. 30 GDPR)."""
     client = sign_in_from_environment()
     found = client.table("processing_records").select("*").order("processing").execute()
-    rows = readable(found.data, "privacy.read")
+    rows = readable(found.data, "garage.read")
     columns = ("processing", "purpose", "basis", "is_set_by_garage", "categories", "subjects")
     emit(rows, as_json=as_json, quiet=quiet, id_field="processing", columns=columns)
 

@@ -21,7 +21,7 @@ def show_command(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     client = sign_in_from_environment()
     found = client.table("retention").select("*").order("processing").execute()
     columns = ("processing", "keep_for", "is_set_by_garage", "floor", "ceiling", "purpose")
-    rows = readable(found.data, "privacy.read")
+    rows = readable(found.data, "garage.read")
     emit(rows, as_json=as_json, quiet=quiet, id_field="processing", columns=columns)
 
 

@@ -1,4 +1,4 @@
-"""What an export holds: everything of the person, in columns that are theirs to see, and nothing of others."""
+"""What an export holds: everything of the person, in columns that are theirs, and nothing of others."""
 
 import json
 
@@ -121,7 +121,10 @@ def test_a_merged_duplicate_is_the_same_person(at_work: Database) -> None:
 def test_an_export_is_logged_and_its_evidence_is_a_hash_and_numbers(at_work: Database) -> None:
     request = ask(at_work, "portability")
     exported(at_work, request)
-    logged = "select count(*) from audit.access_entries where event = 'export_made' and subject_id = %s and actor = %s"
+    logged = (
+        "select count(*) from audit.access_entries"
+        " where event = 'export_made' and subject_id = %s and actor = %s"
+    )
     assert look(at_work, logged, CARLA.customer_id, f"staff:{OLGA.claims['sub']}") == 1
     finish = "finish_rights_export(%s, %s, %s)"
     for sha256, counts in (("nope", "{}"), ("a" * 64, '{"name": "Carla"}'), ("a" * 64, "[]")):

@@ -17,7 +17,8 @@ def retain(database: Database, years: float, *, dry: bool = False, garage: str =
     """Apply retention as if it were so many years later."""
     found = look(
         database,
-        "select counts from private.apply_retention(now() + make_interval(days => %s), %s, array[%s]::uuid[])",
+        "select counts from private.apply_retention(now() + make_interval(days => %s), %s,"
+        " array[%s]::uuid[])",
         round(years * 365.25),
         dry,
         garage,
@@ -61,7 +62,8 @@ def test_invoices_stay_ten_years_from_the_next_january_and_go_then(at_work: Data
 def test_the_pdf_goes_with_its_invoice_by_a_worker(at_work: Database) -> None:
     paths = look(
         at_work,
-        "select array_agg(storage_path order by storage_path) from public.invoice_documents where garage_id = %s",
+        "select array_agg(storage_path order by storage_path) from public.invoice_documents"
+        " where garage_id = %s",
         NOORD,
     )
     retain(at_work, 12)

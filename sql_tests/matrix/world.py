@@ -50,11 +50,10 @@ update public.customers set vat_number = 'BE0428759497' where full_name like 'Ca
 REQUESTED = """
 insert into public.rights_requests (garage_id, customer_id, kind, object_to, due_on, status, verified_at,
     verified_how)
-select c.garage_id, c.id, asked.kind, case asked.kind when 'objection' then 'email' end,
-       current_date + 30, status,
-       case status when 'verified' then now() end, case status when 'verified' then 'id_card' end
+select c.garage_id, c.id, a.kind, case a.kind when 'objection' then 'email' end, current_date + 30, s.status,
+       case s.status when 'verified' then now() end, case s.status when 'verified' then 'id_card' end
   from public.customers c, unnest(array['access', 'rectification', 'erasure', 'restriction', 'objection',
-           'portability']) asked (kind), unnest(array['verified', 'received']) status
+           'portability']) a (kind), unnest(array['verified', 'received']) s (status)
  where c.full_name !~ '^Nele';
 insert into public.legal_holds (garage_id, customer_id, reason)
 select garage_id, id, 'Geschil' from public.customers where full_name ~ '^Karel';

@@ -299,8 +299,7 @@ create view public.processing_records with (security_invoker = on) as
            k.categories, k.subjects, k.tables
       from public.garages g
      cross join private.known_processings() k
-      left join public.legal_bases b on b.garage_id = g.id and b.processing = k.processing
-     where g.id = (select private.garage_id_for('privacy.read'));
+      left join public.legal_bases b on b.garage_id = g.id and b.processing = k.processing;
 comment on view public.processing_records is
     'The garage''s record of processing activities (art. 30 GDPR): purpose, legal basis, categories of data and persons, and where they are';
 
@@ -320,8 +319,7 @@ create view public.subprocessors with (security_invoker = on) as
            s.module is null or exists (
                select from public.garage_modules m
                 where m.garage_id = g.id and m.module = s.module and m.is_enabled) as is_in_use
-      from public.garages g cross join private.known_subprocessors() s
-     where g.id = (select private.garage_id_for('privacy.read'));
+      from public.garages g cross join private.known_subprocessors() s;
 comment on view public.subprocessors is
     'Who else processes the garage''s data: in use while the module is on that hands data to them';
 

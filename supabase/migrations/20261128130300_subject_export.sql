@@ -98,7 +98,7 @@ comment on function private.derived_tables is
 -- declared path changes.
 create table private.compiled_map (
     kind text primary key,
-    fingerprint text not null,
+    state_md5 text not null,
     steps jsonb not null
 );
 alter table private.compiled_map enable row level security;
@@ -106,7 +106,7 @@ alter table private.compiled_map force row level security;
 comment on table private.compiled_map is
     'controller=autexor; retention=none. What was derived from the map, and from which state of it';
 comment on column private.compiled_map.kind is 'public';
-comment on column private.compiled_map.fingerprint is 'public';
+comment on column private.compiled_map.state_md5 is 'public';
 comment on column private.compiled_map.steps is 'public: names of tables and conditions on them';
 
 create function private.map_fingerprint()
@@ -165,15 +165,15 @@ declare
     current text := private.map_fingerprint();
     found jsonb;
 begin
-    select m.steps into found from private.compiled_map m
-     where m.kind = compiled_steps.kind and m.fingerprint = current;
+    select m.steps -> 'steps' into found from private.compiled_map m
+     where m.kind = compiled_steps.kind and m.state_md5 = current;
     if found is null then
         execute format('select coalesce(jsonb_agg(to_jsonb(s)), ''[]'') from private.derived_%s() s', kind)
             into found;
-        insert into private.compiled_map as m (kind, fingerprint, steps)
-        values (compiled_steps.kind, current, found)
+        insert into private.compiled_map as m (kind, state_md5, steps)
+        values (compiled_steps.kind, current, jsonb_build_object('steps', found))
         on conflict on constraint compiled_map_pkey do update
-            set fingerprint = excluded.fingerprint, steps = excluded.steps;
+            set state_md5 = excluded.state_md5, steps = excluded.steps;
     end if;
     return found;
 end $$;
@@ -317,6 +317,7 @@ returns jsonb
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
+set statement_timeout = '60s' -- PostgREST applies it to the whole request
 begin atomic
     select private.rights_export(rights_export.request_id);
 end;

@@ -682,6 +682,7 @@ returns jsonb
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
+set statement_timeout = '60s' -- PostgREST applies it to the whole request
 begin atomic
     select private.plan_erasure(erasure_plan.request_id);
 end;
@@ -693,6 +694,7 @@ returns public.rights_requests
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
+set statement_timeout = '60s' -- PostgREST applies it to the whole request
 begin atomic
     select r.* from private.execute_erasure(execute_erasure.request_id,
         execute_erasure.plan_sha256) r;

@@ -201,6 +201,7 @@ returns jsonb
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
+set statement_timeout = '60s' -- PostgREST applies it to the whole request
 begin atomic
     select private.run_retention(run_retention.is_dry_run);
 end;

@@ -2,7 +2,7 @@
 -- Compiled from supabase/policies: edit those and compile again, never this text.
 set local lock_timeout = '5s';
 
--- >>> policies/95_privacy.sql sha256:fbdfde7ae5d0dbfb347ef006748cfc1b6021946bcf37420a4193657902151f99
+-- >>> policies/95_privacy.sql sha256:79dbaa0203900dc44b8f1e89cac2960525fae20674ae37a2e6b9b554d1364461
 -- Privacy: who answers persons that use their rights, who says how long and on what basis data is kept,
 -- and the third lock on every table that leads to a person. Requests, holds and restrictions are written
 -- by functions alone.
@@ -86,8 +86,8 @@ comment on policy tenant_floor on public.legal_bases is
     'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.legal_bases to authenticated;
 create policy select_member on public.legal_bases for select to authenticated
-    using (garage_id = (select private.garage_id_for('privacy.read')));
-comment on policy select_member on public.legal_bases is 'Members with privacy.read';
+    using (garage_id = (select private.garage_id_for('garage.read')));
+comment on policy select_member on public.legal_bases is 'Members with garage.read';
 grant insert (garage_id, processing, basis, purpose) on public.legal_bases to authenticated;
 create policy insert_member on public.legal_bases for insert to authenticated
     with check (garage_id = (select private.garage_id_for('privacy.write')));
@@ -116,8 +116,8 @@ comment on policy tenant_floor on public.retention_policies is
     'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.retention_policies to authenticated;
 create policy select_member on public.retention_policies for select to authenticated
-    using (garage_id = (select private.garage_id_for('privacy.read')));
-comment on policy select_member on public.retention_policies is 'Members with privacy.read';
+    using (garage_id = (select private.garage_id_for('garage.read')));
+comment on policy select_member on public.retention_policies is 'Members with garage.read';
 
 alter table public.retention_runs enable row level security;
 alter table public.retention_runs force row level security;

@@ -81,8 +81,8 @@ comment on policy tenant_floor on public.legal_bases is
     'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.legal_bases to authenticated;
 create policy select_member on public.legal_bases for select to authenticated
-    using (garage_id = (select private.garage_id_for('privacy.read')));
-comment on policy select_member on public.legal_bases is 'Members with privacy.read';
+    using (garage_id = (select private.garage_id_for('garage.read')));
+comment on policy select_member on public.legal_bases is 'Members with garage.read';
 grant insert (garage_id, processing, basis, purpose) on public.legal_bases to authenticated;
 create policy insert_member on public.legal_bases for insert to authenticated
     with check (garage_id = (select private.garage_id_for('privacy.write')));
@@ -111,8 +111,8 @@ comment on policy tenant_floor on public.retention_policies is
     'The first lock: no row of another garage, whatever else a policy says';
 grant select on public.retention_policies to authenticated;
 create policy select_member on public.retention_policies for select to authenticated
-    using (garage_id = (select private.garage_id_for('privacy.read')));
-comment on policy select_member on public.retention_policies is 'Members with privacy.read';
+    using (garage_id = (select private.garage_id_for('garage.read')));
+comment on policy select_member on public.retention_policies is 'Members with garage.read';
 
 alter table public.retention_runs enable row level security;
 alter table public.retention_runs force row level security;

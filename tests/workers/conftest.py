@@ -357,7 +357,7 @@ def provider() -> Iterator[Provider]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_POST = do_PUT = do_CONNECT = handle_any
+        do_GET = do_POST = do_PUT = do_DELETE = do_CONNECT = handle_any
 
         def log_message(self, *args: object) -> None:
             pass

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from workers.core.errors import (
     RecipientGone,
     RenderFailed,
 )
-from workers.core.jobs import PushJob, RenderJob, SendJob
+from workers.core.jobs import PushJob, RemoveFileJob, RenderJob, SendJob
 from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown
 from workers.handlers import handle
 
@@ -254,3 +255,32 @@ def test_an_account_that_does_not_send_by_the_channel_makes_no_job(
 ) -> None:
     with pytest.raises(ValidationError):
         send_job(channel=channel, account=account, recipient=PHONE)
+
+
+def removal(bucket: str, path: str) -> RemoveFileJob:
+    return RemoveFileJob(
+        kind="remove_file", subject_id=uuid4(), garage_id=uuid4(), attempt=1, bucket=bucket, path=path
+    )
+
+
+@pytest.mark.req("G3")
+def test_a_file_of_an_erased_row_is_removed_and_one_that_is_gone_is_as_good(ports: "MemoryPorts") -> None:
+    ports.files.upload("b", "g/p.jpg", b"", "image/jpeg")
+    assert handle(removal("b", "g/p.jpg"), ports) == Done({})
+    assert ports.files.stored == {}
+    assert handle(removal("b", "g/p.jpg"), ports) == Done({})
+
+
+@pytest.mark.req("G3")
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(ProviderUnavailable("storage_http_503"), RetryLater), (ProviderRefused("storage_http_403"), GiveUp)],
+)
+def test_a_removal_waits_for_an_outage_and_is_given_up_when_refused(
+    ports: "MemoryPorts", monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: type[object]
+) -> None:
+    def fail(bucket: str, path: str) -> None:
+        raise error
+
+    monkeypatch.setattr(ports.files, "remove", fail)
+    assert isinstance(handle(removal("b", "g/p.jpg"), ports), outcome)

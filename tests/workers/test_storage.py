@@ -69,3 +69,11 @@ def test_an_answer_from_something_else_is_tried_again(provider: "Provider") -> N
     provider.answer.body = b"<html>bad gateway</html>"
     with closing(SupabaseFiles(provider.url, "service-key")) as files, pytest.raises(ProviderUnavailable):
         files.download("invoices", "g/i/d.pdf")
+
+
+def test_a_removal_names_the_file_and_may_find_none(provider: "Provider") -> None:
+    provider.answer.body = b"[]"
+    with closing(SupabaseFiles(provider.url, "service-key")) as files:
+        files.remove("message_photos", "g/c/p.jpg")
+    ((path, _, body),) = provider.requests
+    assert (path, json.loads(body)) == ("/storage/v1/object/message_photos", {"prefixes": ["g/c/p.jpg"]})
