@@ -38,7 +38,9 @@ comment on column private.retention_rules.reason is 'public';
 insert into private.retention_rules (rule, reason) values
     ('invoice', 'Belgian VAT code art. 60 and income-tax law: invoices and what proves them are kept 10 years from 1 January of the year after their date'),
     ('audit', 'Security of processing (art. 32 GDPR): the history of who did what is kept as long as its table says'),
-    ('rights', 'Accountability (art. 5.2 GDPR): that a request was received and answered can be proved for as long as its table says');
+    ('rights', 'Accountability (art. 5.2 GDPR): that a request was received and answered can be proved for as long as its table says'),
+    ('consent', 'Accountability (art. 7.1 GDPR): that somebody consented, and withdrew, can be proved'),
+    ('evidence', 'Accountability (art. 5.2 GDPR): what Autexor did with a request can be proved');
 
 -- The purposes. A table belongs to the processing whose permission opens it (or what it hangs from).
 create table private.processings (
@@ -79,7 +81,9 @@ insert into private.processings
     ('portal_accounts', 'Letting customers see their own data, safely', 'contract', '3 years', '30 days', '10 years'),
     ('rights', 'Answering persons who use their rights', 'legal_obligation', '5 years', '1 year', '10 years'),
     ('privacy', 'Accounting for how personal data is processed', 'legal_obligation', null, null, null),
-    ('audit', 'Seeing who did what, and noticing misuse', 'legitimate_interest', null, null, null);
+    ('audit', 'Seeing who did what, and noticing misuse', 'legitimate_interest', null, null, null),
+    ('breaches', 'Knowing of breaches, and telling whom they concern', 'legal_obligation', null, null, null),
+    ('telemetry', 'Finding errors of the apps', 'legitimate_interest', null, null, null);
 
 create view private.data_map with (security_invoker = on) as
     with said as (
@@ -93,7 +97,7 @@ create view private.data_map with (security_invoker = on) as
           from pg_class c
           join pg_namespace n on n.oid = c.relnamespace
           join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-         where n.nspname in ('public', 'private', 'audit', 'portal') and c.relkind in ('r', 'p')
+         where n.nspname in ('public', 'private', 'audit', 'portal', 'website') and c.relkind in ('r', 'p')
              and not c.relispartition
     )
     select s.relation, s.table_name, s.attnum, s.column_name, s.is_required, s.atttypid,
@@ -189,7 +193,7 @@ as $$
     select t.table_name, 'names the unknown retention ' || t.retention
       from private.table_map t
      where t.retention not in ('none', 'contract', 'garage policy', 'invoice')
-       and t.retention !~ '^[0-9]+ (minute|hour|day|month|year)s?$' and t.retention !~ '^(as the|until) '
+       and t.retention !~ '^[0-9]+ (minute|hour|day|month|year)s?$' and t.retention !~ '^(as the|until) | of the settings( |$)'
     union all
     select t.table_name, 'has personal data of a garage and no processing'
       from private.table_map t
@@ -225,6 +229,9 @@ create index subprocessors_module_idx on private.subprocessors (module);
 insert into private.subprocessors (name, purpose, country, host, module, used_by) values
     ('Supabase', 'Database, sign-in of staff, private files, realtime', 'SG, data in the EU region of the project', null, null, 'everything'),
     ('Twilio SendGrid', 'Sending e-mail, and saying what became of it', 'US', 'api.sendgrid.com', 'email', 'workers/adapters/sendgrid.py'),
+    ('Twilio', 'Sending texts and WhatsApp messages by the garage''s own account, and saying what became of them', 'US', 'api.twilio.com', 'sms', 'workers/adapters/twilio.py'),
+    ('The garage''s own mail server', 'Sending e-mail, where the garage chose one', 'chosen by the garage', null, 'email', 'workers/adapters/smtp.py'),
+    ('WhatsApp (Meta)', 'Delivering WhatsApp messages, called by Twilio', 'US', null, 'whatsapp', 'Twilio'),
     ('Expo', 'Handing push notifications to phones: a token, and no personal text unless the customer allowed it', 'US', 'exp.host', 'push', 'workers/adapters/expo.py'),
     ('Google Firebase Cloud Messaging', 'Delivering pushes to Android phones, called by Expo', 'US', null, 'push', 'Expo'),
     ('Apple Push Notification service', 'Delivering pushes to iPhones, called by Expo', 'US', null, 'push', 'Expo');
