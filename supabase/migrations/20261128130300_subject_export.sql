@@ -216,8 +216,7 @@ declare
     amount bigint;
     tables jsonb := '[]';
 begin
-    perform private.log_access(request.garage_id, 'export_made', private.actor(), request.customer_id,
-        null, null, null);
+    perform private.record_export(request.garage_id, request.customer_id);
     for found in
         select s.table_name, s.export as query, s.purpose, s.retention, s.processing
           from private.compiled_tables() s where s.condition is not null order by s.table_name loop
@@ -351,16 +350,3 @@ comment on function public.finish_rights_export is
 grant execute on function private.rights_export, private.rights_export_rows,
     private.finish_rights_export, public.rights_export, public.rights_export_rows,
     public.finish_rights_export to authenticated;
-
-do $$
-declare
-    events text := (select pg_get_constraintdef(c.oid) from pg_constraint c
-                     where c.conrelid = 'audit.access_entries'::regclass
-                       and c.conname = 'access_entries_event_check');
-begin
-    if events not like '%export_made%' then
-        alter table audit.access_entries drop constraint access_entries_event_check;
-        execute 'alter table audit.access_entries add constraint access_entries_event_check '
-            || replace(events, 'ARRAY[', 'ARRAY[''export_made''::text, ');
-    end if;
-end $$;

@@ -217,7 +217,7 @@ as $$
 begin
     -- The person's own doing is theirs, what machines record has happened already, and what answers a
     -- request of the person is what they asked for.
-    if private.actor() like 'staff:%' and not exists (
+    if private.actor() ~ '^(staff|support):' and not exists (
         select from private.erasing e where e.xid = pg_current_xact_id_if_assigned())
         and exists (select from unnest(garages) g (id)
                      where ids && private.restricted_ids(g.id, target, null)) then
@@ -452,16 +452,3 @@ comment on function public.open_restricted_customer is
 grant execute on function private.execute_restriction, private.lift_restriction,
     private.open_restricted_customer, public.execute_restriction, public.lift_restriction,
     public.open_restricted_customer to authenticated;
-
-do $$
-declare
-    events text := (select pg_get_constraintdef(c.oid) from pg_constraint c
-                     where c.conrelid = 'audit.access_entries'::regclass
-                       and c.conname = 'access_entries_event_check');
-begin
-    if events not like '%restriction_opened%' then
-        alter table audit.access_entries drop constraint access_entries_event_check;
-        execute 'alter table audit.access_entries add constraint access_entries_event_check '
-            || replace(events, 'ARRAY[', 'ARRAY[''restriction_opened''::text, ');
-    end if;
-end $$;
