@@ -69,6 +69,7 @@ class Stage:
     wire: Wire
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
+    started: list[Worker] = field(default_factory=list)
 
     @property
     def database(self) -> Database:
@@ -104,7 +105,9 @@ class Stage:
                 stderr=output,
                 start_new_session=True,
             )
-        return Worker(process, log)
+        worker = Worker(process, log)
+        self.started.append(worker)
+        return worker
 
     def tell_sandbox(self, what: str, body: str) -> None:
         """POST to /sandbox/<what>."""
@@ -147,6 +150,6 @@ def staged(
         wire = Wire(int(stack.api_url.rpartition(":")[2]))
         opened.callback(wire.close)
         stage = Stage(stack, relay, wire, settings or {})
-        opened.callback(lambda: [worker.kill() for worker in stage.workers if worker.process.poll() is None])
+        opened.callback(lambda: [worker.kill() for worker in stage.started if worker.process.poll() is None])
         stage.ask(SIGN_EVERYBODY_IN)
         yield stage
