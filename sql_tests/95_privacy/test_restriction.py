@@ -200,7 +200,8 @@ def test_a_restricted_customer_is_not_merged(restricted: Database) -> None:
     with OLGA.acting(restricted) as connection:
         twin = one(
             connection,
-            "insert into public.customers (garage_id, full_name, locale) values (%s, 'C.', 'nl') returning id",
+            "insert into public.customers (garage_id, full_name, locale)"
+            " values (%s, 'C.', 'nl') returning id",
             NOORD,
         )
         connection.commit()

@@ -158,7 +158,8 @@ def test_a_run_by_hand_is_the_garages_own_and_on_record(at_work: Database) -> No
 def test_a_hold_on_a_duplicate_holds_the_person_it_turned_out_to_be(at_work: Database) -> None:
     with OLGA.acting(at_work) as connection:
         row = connection.execute(
-            "insert into public.customers (garage_id, full_name, locale) values (%s, 'C.', 'nl') returning id",
+            "insert into public.customers (garage_id, full_name, locale)"
+            " values (%s, 'C.', 'nl') returning id",
             (NOORD,),
         ).fetchone()
         assert row is not None
