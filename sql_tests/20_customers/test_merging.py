@@ -94,6 +94,10 @@ STAYING = {
     "portal_accounts": "a customer who has one is not merged away",
     "customers": "points at the kept customer",
     "portal_invitations": "holds no longer once its customer is merged away",
+    "rights_requests": "asked by the same person: private.customer_ids knows all of them",
+    "legal_holds": "holds the same person, whichever id it names",
+    "customer_restrictions": "a customer who is restricted is not merged meanwhile",
+    "restriction_openings": "says what was looked at then",
 }
 
 

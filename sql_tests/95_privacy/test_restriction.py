@@ -193,3 +193,36 @@ def test_a_restricted_customer_is_corrected_and_erased_on_request(restricted: Da
     call(restricted, OLGA, "execute_erasure(%s, %s)", request["id"], plan["sha256"])
     name = "select full_name from public.customers where id = %s"
     assert look(restricted, name, CARLA.customer_id) == "[erased]"
+
+
+def test_a_restricted_customer_is_not_merged(restricted: Database) -> None:
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    with OLGA.acting(restricted) as connection:
+        twin = one(
+            connection,
+            "insert into public.customers (garage_id, full_name, locale)"
+            " values (%s, 'C.', 'nl') returning id",
+            NOORD,
+        )
+        connection.commit()
+    with refused("customer_is_restricted", 409):
+        call(restricted, OLGA, "merge_customers(%s, %s)", CARLA.customer_id, twin)
+
+
+def test_a_restricted_customer_is_not_found_by_asking_otherwise(restricted: Database) -> None:
+    number = look(
+        restricted,
+        "select invoice_number from public.invoices where customer_id = %s and issued_at is not null limit 1",
+        CARLA.customer_id,
+    )
+    for question, argument in (
+        ("select count(*) from public.search(%s)", "Carla"),
+        ("select count(*) from public.search(%s)", "1-ABC-234"),
+        ("select count(*) from public.trace_invoice(%s)", number),
+    ):
+        with OLGA.acting(restricted) as connection:
+            assert one(connection, question, argument) == 0
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    with OLGA.acting(restricted) as connection:
+        assert one(connection, "select count(*) from public.search('Carla')") > 0
+        assert one(connection, "select count(*) from public.trace_invoice(%s)", number) > 0

@@ -153,3 +153,20 @@ def test_a_run_by_hand_is_the_garages_own_and_on_record(at_work: Database) -> No
     assert look(at_work, "select count(*) from public.push_notifications where garage_id = %s", ZUID) > 0
     with refused("permission_missing", 403):
         call(at_work, RITA, "run_retention()")
+
+
+def test_a_hold_on_a_duplicate_holds_the_person_it_turned_out_to_be(at_work: Database) -> None:
+    with OLGA.acting(at_work) as connection:
+        row = connection.execute(
+            "insert into public.customers (garage_id, full_name, locale)"
+            " values (%s, 'C.', 'nl') returning id",
+            (NOORD,),
+        ).fetchone()
+        assert row is not None
+        connection.execute("select public.place_legal_hold(%s, 'Geschil')", (row["id"],))
+        connection.execute("select public.merge_customers(%s, %s)", (CARLA.customer_id, row["id"]))
+        connection.commit()
+    talk = "select count(*) from public.conversations where customer_id = %s"
+    before = look(at_work, talk, CARLA.customer_id)
+    retain(at_work, 25)
+    assert look(at_work, talk, CARLA.customer_id) == before > 0

@@ -143,8 +143,8 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    with recursive same as (
-        select c.id from public.customers c
+    with recursive same (id) as (
+        select coalesce(c.merged_into_id, c.id) from public.customers c
          where c.garage_id = customer_ids.garage_id and c.id = customer_ids.customer_id
         union
         select c.id from public.customers c join same s on c.merged_into_id = s.id

@@ -19,7 +19,7 @@ comment on column private.erasing.as_of is 'internal: the moment that it takes f
 comment on column private.erasing.kind is
     'internal: retention takes rows whose time has come, the others do what a person asked for';
 
-create function private.erasure_under_way(garage_id uuid default null)
+create function private.erasure_under_way()
 returns private.erasing
 language plpgsql
 stable
@@ -30,14 +30,12 @@ declare
     found private.erasing;
 begin
     select * into found from private.erasing e
-     where e.xid = pg_current_xact_id_if_assigned()
-       and e.garage_id = coalesce(erasure_under_way.garage_id, e.garage_id)
-       and e.kind in ('erasure', 'retention')
+     where e.xid = pg_current_xact_id_if_assigned() and e.kind in ('erasure', 'retention')
      limit 1;
     return found;
 end $$;
 comment on function private.erasure_under_way is
-    'The erasure that this very transaction carries out, of this garage; else null';
+    'The erasure that this very transaction carries out; else null';
 grant execute on function private.erasure_under_way to authenticated, service_role;
 
 create function private.is_erasable_change(target regclass, old_row jsonb, new_row jsonb)
@@ -70,9 +68,9 @@ declare
     erasure private.erasing;
 begin
     if tg_op <> 'TRUNCATE' and old.issued_at is not null then
-        erasure := private.erasure_under_way(old.garage_id);
+        erasure := private.erasure_under_way();
     end if;
-    if erasure.xid is not null then -- nested: who is refused may not call what is asked here
+    if erasure.garage_id = old.garage_id then -- nested: who is refused may not call what is asked here
         if tg_op = 'UPDATE'
             and private.is_erasable_change(tg_relid, to_jsonb(old), to_jsonb(new)) then
             return new;
@@ -111,8 +109,8 @@ begin
             where i.garage_id = new.garage_id and i.id = new.invoice_id for key share;
     end if;
     if issued is not null and tg_op = 'DELETE' then
-        erasure := private.erasure_under_way(old.garage_id);
-        if erasure.xid is not null and erasure.kind = 'retention' and exists (
+        erasure := private.erasure_under_way();
+        if erasure.garage_id = old.garage_id and erasure.kind = 'retention' and exists (
             select from public.invoices i
              where i.garage_id = old.garage_id and i.id = old.invoice_id
                and private.invoice_kept_until(i.garage_id, i.issue_date) <= erasure.as_of::date) then
@@ -158,7 +156,7 @@ begin
            for key share
     loop
         if parent.status in ('invoiced', 'cancelled') and (tg_op = 'INSERT'
-            or (private.erasure_under_way(parent.garage_id)).xid is null
+            or (private.erasure_under_way()).garage_id is distinct from parent.garage_id
             or (tg_op = 'UPDATE'
                 and not private.is_erasable_change(tg_relid, to_jsonb(old), to_jsonb(new)))) then
             perform private.refuse('work_order_is_closed',
@@ -209,7 +207,7 @@ begin
                 || array_to_string(private.next_work_order_statuses(old.status), ', '), 409);
     elsif old.status in ('invoiced', 'cancelled')
         and to_jsonb(new) - moving <> to_jsonb(old) - moving
-        and not ((private.erasure_under_way(old.garage_id)).xid is not null
+        and not (coalesce((private.erasure_under_way()).garage_id = old.garage_id, false)
             and private.is_erasable_change(tg_relid, to_jsonb(old) - moving, to_jsonb(new) - moving))
     then
         perform private.refuse('work_order_is_closed',
@@ -228,7 +226,7 @@ as $$
 begin
     if tg_op = 'DELETE' then
         -- An erasure has asked for the file to be removed.
-        if (private.erasure_under_way(old.garage_id)).xid is null and exists (
+        if (private.erasure_under_way()).garage_id is distinct from old.garage_id and exists (
             select from storage.objects o
              where o.bucket_id = 'work_order_photos' and o.name = old.storage_path) then
             perform private.refuse('photo_file_exists', 'The file of this photo is still there',

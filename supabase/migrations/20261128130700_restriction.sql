@@ -39,7 +39,7 @@ comment on column public.customer_restrictions.lift_reason is
     'personal(content; subject=customer; on_erasure=erase): told to the person beforehand';
 create index customer_restrictions_customer_idx
     on public.customer_restrictions (garage_id, customer_id);
-create unique index customer_restrictions_live_idx
+create index customer_restrictions_live_idx
     on public.customer_restrictions (garage_id, customer_id) where lifted_at is null;
 create index customer_restrictions_request_idx
     on public.customer_restrictions (garage_id, request_id);
@@ -348,8 +348,7 @@ begin
     perform private.stop_messages(request.garage_id,
         private.customer_ids(request.garage_id, request.customer_id), 'customer_restricted');
     insert into public.customer_restrictions (garage_id, customer_id, request_id, restricted_by)
-    values (request.garage_id, request.customer_id, request.id, private.my_membership())
-    on conflict (garage_id, customer_id) where lifted_at is null do nothing;
+    values (request.garage_id, request.customer_id, request.id, private.my_membership());
     return private.finish_rights_request(request, jsonb_build_object('restricted_at', now()));
 end $$;
 
