@@ -12,12 +12,21 @@ from typing import Protocol
 from devstack.testing import Connection
 
 SETUP = """
+-- How many rows this transaction has written so far, what was rolled back among them.
+create function pg_temp.written(tables oid[]) returns bigint
+language sql
+return (select sum(pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t)
+                   + pg_stat_get_xact_tuples_deleted(t)) from unnest(tables) t);
+
 create function pg_temp.attempt(role text, claims text, headers text, asks jsonb)
 returns table (rows int, value text, state text, message text, detail text, hint text, key text, after text)
 language plpgsql
 as $$
 declare
     ask jsonb;
+    written bigint;
+    tables oid[] := array(select oid from pg_class where relkind in ('r', 'p')
+        and relnamespace::regnamespace::text !~ '^(pg_|information_schema)');
 begin
     for ask in select a from jsonb_array_elements(asks) a loop
         rows := null; value := null; state := 'BEFOR'; message := null; detail := null; hint := null;
@@ -27,6 +36,9 @@ begin
                 execute ask ->> 'before';
             end if;
             state := null;
+            if ask ? 'after' then
+                written := pg_temp.written(tables);
+            end if;
             perform set_config('request.jwt.claims', claims, true),
                 set_config('request.headers', headers, true), set_config('role', attempt.role, true);
             if ask ? 'query' then
@@ -36,7 +48,8 @@ begin
             end if;
             get diagnostics rows = row_count;
             perform set_config('role', 'none', true);
-            if ask ? 'after' then
+            -- What wrote nothing changed nothing.
+            if ask ? 'after' and written <> pg_temp.written(tables) then
                 execute ask ->> 'after' into after;
             end if;
             raise sqlstate 'ZZ000';
@@ -83,7 +96,7 @@ OWNER = DatabaseOwner()
 
 @dataclass(frozen=True)
 class Ask:
-    """A statement, or a query of one value; what the owner does before, and looks at after it succeeded."""
+    """A statement, or a query of one value; what the owner does before, and looks at after it has written."""
 
     statement: str
     is_query: bool = False

@@ -122,7 +122,11 @@ class Bucket:
             self.world.report.tried("storage path", len(self.names))
             if caller.role == "service_role":
                 continue  # the workers' and operators' key: passes by policies, on purpose
-            harmed = found.is_done and found.after != self._value(Ask(self._others(caller), is_query=True))
+            harmed = (
+                found.is_done
+                and found.after is not None
+                and found.after != self._value(Ask(self._others(caller), is_query=True))
+            )
             if harmed or found.touched != allowed:
                 self._fail(caller, verb, f"{found}, may touch {allowed}", harmed)
             if not self.world.owner(Ask(statement)).touched:

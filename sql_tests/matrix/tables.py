@@ -139,7 +139,7 @@ class Writes:
         self, caller: Caller, verb: str, garage: str | None, ask: Ask, allowed: int, found: Outcome
     ) -> None:
         """Compare with what may be; a denial needs a control."""
-        harmed = found.is_done and ask.after is not None and found.after != self.untouched(caller)
+        harmed = found.is_done and found.after is not None and found.after != self.untouched(caller)
         stopped = found.is_stopped and verb == "insert" and self.control(ask).state == found.state
         touched = 1 if stopped else found.touched
         if harmed or touched != allowed or not (found.is_done or found.is_denied or stopped):

@@ -290,13 +290,18 @@ stable
 security definer -- the register's vocabulary is closed to members, and the same for all of them
 set search_path = pg_catalog, pg_temp
 as $$
+    -- The map is looked through once, not for each processing.
+    with map as materialized (
+        select t.table_name, t.processing, t.categories, t.subjects from private.table_map t
+         where t.is_personal and t.controller = 'garage'
+    )
     select p.processing, p.purpose, p.default_basis, t.tables, t.categories, t.subjects
       from private.processings p
      cross join lateral (
-        select array_agg(distinct t.table_name order by t.table_name) as tables,
+        select array_agg(distinct m.table_name order by m.table_name) as tables,
                array_agg(distinct c order by c) as categories, array_agg(distinct s order by s) as subjects
-          from private.table_map t, unnest(t.categories) c, unnest(t.subjects) s
-         where t.processing = p.processing and t.is_personal and t.controller = 'garage') t;
+          from map m, unnest(m.categories) c, unnest(m.subjects) s
+         where m.processing = p.processing) t;
 $$;
 grant execute on function private.known_processings to authenticated;
 
