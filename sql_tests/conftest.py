@@ -6,7 +6,7 @@ import pytest
 
 from devstack import database as databases
 from devstack.testing import Database
-from sql_tests import busy_people, steps, support
+from sql_tests import busy_people, busy_rights, steps, support
 from sql_tests.cast import (
     CUSTOMERS,
     NOORD,
@@ -57,6 +57,7 @@ def make_busy(database: Database) -> None:
     for customer in CUSTOMERS:
         _keep_busy(database, customer)
     support.keep_busy(database)
+    busy_rights.keep_busy(database)
 
 
 def _set_up_sending(database: Database, owner: Actor) -> None:

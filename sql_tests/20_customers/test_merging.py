@@ -88,7 +88,10 @@ def test_a_company_is_found_by_its_name_whoever_writes_for_it(busy_database: Dat
 
 
 # What refers to a customer: what a merge moves, and what stays, with why.
-MOVED = {"vehicle_ownerships", "work_orders", "conversations", "communications", "customer_opt_outs"}
+MOVED = {
+    *("vehicle_ownerships", "work_orders", "conversations", "communications", "customer_opt_outs"),
+    *("inbound_messages", "suppressions"),
+}
 STAYING = {
     "invoices": "what is issued stays with whom it was issued to; drafts move",
     "portal_accounts": "a customer who has one is not merged away",
@@ -136,6 +139,21 @@ def test_a_merge_takes_work_orders_talks_and_mails_along(fresh_database: Databas
         owner.execute(
             "insert into public.communications (garage_id, customer_id, template, locale, recipient)"
             " values (%s, %s, 'invoice_issued', 'nl', 'dubbel@example.be')",
+            (NOORD, duplicate),
+        )
+        owner.execute(
+            "insert into public.suppressions (garage_id, customer_id, channel, address, reason)"
+            " values (%s, %s, 'email', 'dubbel@example.be', 'bounce')",
+            (NOORD, duplicate),
+        )
+        owner.execute(
+            "with account as (insert into public.provider_accounts (garage_id, channel, provider, is_active,"
+            "         sender_address, account_sid, secret_tail)"
+            "     values (%s, 'sms', 'twilio', false, '+32460000000', 'AC' || repeat('0', 32), '0000')"
+            "     returning garage_id, id)"
+            " insert into public.inbound_messages (garage_id, provider_account_id, customer_id, channel,"
+            "     provider_id, sender_address, body)"
+            " select garage_id, id, %s, 'sms', 'SM1', '+32470000000', 'Dag' from account",
             (NOORD, duplicate),
         )
     with RITA.acting(fresh_database) as connection:

@@ -178,9 +178,9 @@ begin
     -- An invitation to work for the garage needs no provider of the garage's.
     if communication.invitation_id is null then
         account := private.account_in_use(communication.garage_id, communication.channel);
-        wording := private.wording_for(communication.garage_id, kind.kind, communication.channel,
-            communication.locale);
     end if;
+    wording := private.wording_for(communication.garage_id, kind.kind, communication.channel,
+        communication.locale);
     hindrance := case when content is null then 'no_longer_wanted'
         else private.hindrance_to(communication, kind, account, wording) end;
     if hindrance is not null then

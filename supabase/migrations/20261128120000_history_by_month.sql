@@ -266,6 +266,7 @@ as $$
           from pg_class c
          where c.relnamespace = 'audit'::regnamespace and c.relkind in ('r', 'p')
            and c.oid <> to_regclass('audit.chains')
+           and c.oid is distinct from to_regclass('audit.client_errors') -- counts, not history
         union all
         select c.oid::regclass::text, '_800_audit_' || verb
           from pg_class c, unnest(array['insert', 'update', 'delete', 'truncate']) verb

@@ -116,13 +116,20 @@ comment on function private.due_on is
 
 create function private.my_membership()
 returns uuid
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select m.id from public.memberships m
-     where m.garage_id = private.staff_garage_id() and m.user_id = auth.uid();
-$$;
+declare
+    garage uuid := private.staff_garage_id();
+begin
+    -- Without one the token may hold anything.
+    if garage is null then
+        return null;
+    end if;
+    return (select m.id from public.memberships m
+             where m.garage_id = garage and m.user_id = auth.uid());
+end $$;
 
 create function private.rights_request(request_id uuid, permission text, statuses text[],
     kinds text[] default null)

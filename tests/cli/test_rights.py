@@ -19,11 +19,11 @@ from supabase import Client
 
 from cli.client import sign_in
 from devstack.stack import Stack
-from workers.adapters.memory import MemoryMailer, MemoryPdf, MemoryPusher
+from workers.adapters.memory import MemoryPdf, MemoryProviders, MemoryPusher
 from workers.adapters.postgres import PostgresQueue
 from workers.adapters.storage import SupabaseFiles
 from workers.handlers import handle
-from workers.loop import QueueWorker
+from workers.lane import Lane
 from workers.ports import Ports
 
 # The official client warns of its own ways and leaves its sockets to the end of the process.
@@ -70,14 +70,16 @@ def olga(stack: Stack) -> Client:
 
 
 @pytest.fixture
-def erasing(stack: Stack) -> Iterator[QueueWorker]:
+def erasing(stack: Stack) -> Iterator[Lane]:
     """A worker of the queue "erase", with the real storage."""
     settings = stack.environment()
     queue = PostgresQueue(settings["AUTEXOR_DATABASE_URL"])
     queue.open()
     with closing(queue), closing(SupabaseFiles(settings["API_URL"], settings["SERVICE_ROLE_KEY"])) as files:
-        ports = Ports(files, MemoryPdf(), MemoryMailer(), MemoryPusher(), "https://p.test", "https://d.test")
-        yield QueueWorker("erase", queue, ports, 1, threading.Event(), handle)
+        ports = Ports(
+            files, MemoryPdf(), MemoryProviders(), MemoryPusher(), "https://p.test", "https://d.test"
+        )
+        yield Lane("erase", queue, ports, 1, threading.Event(), handle)
 
 
 def verified(autexor: Autexor, person: Person, kind: str, *more: str) -> str:
@@ -160,7 +162,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(
 
 @pytest.mark.req("G2", "G3")
 def test_an_erasure_leaves_nothing_in_database_storage_and_logs(
-    autexor: Autexor, olga: Client, erasing: QueueWorker, stack: Stack
+    autexor: Autexor, olga: Client, erasing: Lane, stack: Stack
 ) -> None:
     person = Person(olga)
     request = verified(autexor, person, "erasure", "--details", f"Vergeet {person.word}")
