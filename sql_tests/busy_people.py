@@ -30,6 +30,15 @@ insert into public.inbound_messages (garage_id, provider_account_id, channel, pr
     body)
 select %(garage)s, id, 'sms', %(address)s, '+3249900000' || %(number)s::text,
        'Nieuw nummer ' || %(number)s::text
+  from public.provider_accounts where garage_id = %(garage)s limit 1;
+insert into public.suppressions (garage_id, customer_id, channel, address, reason, lifted_at, lifted_by,
+    lift_reason)
+values (%(garage)s, %(customer)s, 'sms', '+3247100000' || %(number)s::text, 'stop', now(), %(owner)s,
+    'Zij wil weer berichten');
+insert into public.inbound_messages (garage_id, provider_account_id, customer_id, channel, provider_id,
+    sender_address, body)
+select %(garage)s, id, %(customer)s, 'sms', 'own-' || %(number)s::text, '+3247100000' || %(number)s::text,
+       'Nieuw nummer'
   from public.provider_accounts where garage_id = %(garage)s limit 1
 """
 
@@ -80,6 +89,7 @@ def keep_busy(database: Database, customer: Customer) -> None:
     steps.change(database, PORTAL_TOKEN, newcomers)
     names = {
         "customer": customer.customer_id,
+        "owner": owner.claims["sub"],
         "garage": customer.garage_id,
         "address": f"bounced-{customer.number}@example.test",
         "number": customer.number,

@@ -45,6 +45,7 @@ def busy_database(clone_database: Callable[[], Database]) -> Iterator[Database]:
     """
     copy = clone_database()
     make_busy(copy)
+    busy_rights.keep_busy(copy)
     yield copy
     databases.drop_database(copy.cluster, copy.name)
 
@@ -57,7 +58,6 @@ def make_busy(database: Database) -> None:
     for customer in CUSTOMERS:
         _keep_busy(database, customer)
     support.keep_busy(database)
-    busy_rights.keep_busy(database)
 
 
 def _set_up_sending(database: Database, owner: Actor) -> None:

@@ -154,7 +154,8 @@ def readings(connection: Connection, customer: Customer) -> set[int]:
 
 @pytest.mark.req("P10")
 def test_a_car_bought_tomorrow_is_not_yet_the_buyers(connection: Connection) -> None:
-    statement = "update public.vehicle_ownerships set valid_from = current_date + %s where vehicle_id = %s"
+    statement = "update public.vehicle_ownerships set valid_from = private.today_at(garage_id) + %s"
+    statement += " where vehicle_id = %s"
     connection.execute(statement.encode(), (1, CARLA.vehicle_id))
     assert shown(connection, CARLA.actor, "vehicles") == set()
     connection.execute(statement.encode(), (0, CARLA.vehicle_id))

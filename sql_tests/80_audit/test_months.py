@@ -27,6 +27,7 @@ NOT_AUDITED = {
     "audit.entries", "audit.access_entries", "audit.chains", "audit.seals", "audit.sealed_rows",  # history
     "private.document_grants", "private.invitation_tokens", "private.login_attempts",  # live for a minute,
     "private.portal_challenges", "private.portal_mails", "private.portal_refresh_tokens",  # hashes of secrets
+    "private.send_paces", "private.erasing", "audit.client_errors",  # a pace, a transaction, counts
 }  # fmt: skip
 
 

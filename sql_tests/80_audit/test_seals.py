@@ -240,12 +240,14 @@ def test_writers_and_sealers_at_once_lose_and_double_nothing(clone_database: Cal
     done = Event()
 
     def write(number: int) -> None:
-        update = "update public.garages set payment_days = 7 + (payment_days + %s) %% 90"
+        garage = (NOORD, ZUID)[number % 2]
+        update = "update public.garages set payment_days = 7 + (payment_days + %s) %% 90 where id = %s"
+        switch = "update public.garage_modules set is_enabled = not is_enabled where garage_id = %s"
         with database.connect() as connection:
             for n in range(25):
-                connection.execute(update.encode(), (number + 1,))
+                connection.execute(update.encode(), (number + 1, garage))
                 if n % 3 == 0:
-                    connection.execute("update public.garage_modules set is_enabled = not is_enabled")
+                    connection.execute(switch.encode(), (garage,))
                 connection.rollback() if n % 5 == 4 else connection.commit()
 
     def keep_sealing() -> None:
@@ -274,13 +276,14 @@ def test_sealing_goes_in_portions_and_keeps_a_transaction_whole(
 ) -> None:
     database = clone_database()
     seal(database)
+    rows = int(look(database, "select count(*) from public.garage_modules"))
     for _ in range(4):
-        change(database, "update public.garage_modules set is_enabled = not is_enabled")  # 14 rows
+        change(database, "update public.garage_modules set is_enabled = not is_enabled")
     portions = []
     while portions[-1:] != [0]:
-        portions.append(int(look(database, "select private.seal_audit(now(), 20)")))
-    assert sum(portions) == 4 * 14
-    assert all(portion % 14 == 0 for portion in portions) and len(portions) > 2
+        portions.append(int(look(database, "select private.seal_audit(now(), %s)", rows + 2)))
+    assert sum(portions) == 4 * rows
+    assert all(portion % rows == 0 for portion in portions) and len(portions) > 2
     with database.connect() as connection:
         assert verified(connection)["is_intact"]
 

@@ -122,7 +122,8 @@ def test_a_garage_sees_the_subprocessors_of_the_modules_it_has_on(fresh_database
         "update public.garage_modules set is_enabled = false where garage_id = %s and module = 'push'",
         NOORD,
     )
-    assert in_use() == {"Supabase", "Twilio SendGrid"}
+    assert {"Supabase", "Twilio SendGrid"} <= in_use()
+    assert not {"Expo", "Google Firebase Cloud Messaging"} & in_use()
     with OTTO.acting(fresh_database) as connection:
         (own,) = connection.execute("select distinct garage_id from public.subprocessors").fetchall()
     assert str(own["garage_id"]) == ZUID

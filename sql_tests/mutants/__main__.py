@@ -21,6 +21,7 @@ from devstack import database as databases
 from devstack.config import SUPERUSER, free_port
 from devstack.postgres import Cluster
 from devstack.testing import Database, migrated_template
+from sql_tests import busy_rights
 from sql_tests.conftest import make_busy
 from sql_tests.mutants.planting import Mutant, everything
 from sql_tests.mutants.suite import Suite, Verdict
@@ -41,6 +42,7 @@ def busy_database() -> Iterator[Database]:
         databases.clone(cluster, migrated_template(cluster), "mutants")
         database = Database(cluster, "mutants")
         make_busy(database)
+        busy_rights.keep_busy(database)
         yield database
     finally:
         cluster.stop(process)

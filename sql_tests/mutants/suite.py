@@ -90,7 +90,7 @@ class Suite:
 
     def _grants(self) -> str | None:
         executes = sorted(row["concat_ws"] for row in self.connection.execute(EXECUTE.QUERY))
-        if executes != EXECUTE.FROZEN.split("\n")[1:-1]:
+        if executes != EXECUTE.GOLDEN.read_text("utf-8").splitlines():
             return "frozen execute grants"
         found = "\n".join(frozen.grants(self.connection)) + "\n"
         return None if found == frozen.GOLDEN.read_text("utf-8") else "frozen table grants"

@@ -121,6 +121,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- What has been kept long enough goes.
+    if tg_op = 'DELETE' and (private.erasure_under_way()).xid is not null then
+        return old;
+    end if;
     if tg_op <> 'UPDATE' or old.refused_at is not null or old.ended_at is not null
         or (old.id, old.garage_id, old.operator_id, old.reason, old.requested_at)
             is distinct from (new.id, new.garage_id, new.operator_id, new.reason, new.requested_at)

@@ -84,6 +84,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- What has been kept long enough goes.
+    if tg_op = 'DELETE' and (private.erasure_under_way()).xid is not null then
+        return old;
+    end if;
     if tg_op = 'UPDATE' and old.acknowledged_at is null
         and to_jsonb(old) - '{acknowledged_at,acknowledged_by}'::text[]
             = to_jsonb(new) - '{acknowledged_at,acknowledged_by}'::text[] then
