@@ -18,7 +18,7 @@ ALL_GUARDS = """
 do $$ declare part regclass; begin
     for part in select c.oid from pg_class c
                  where c.relnamespace = 'audit'::regnamespace and c.relkind in ('r', 'p')
-                   and c.oid <> 'audit.chains'::regclass loop
+                   and c.oid <> all (array['audit.chains', 'audit.client_errors']::regclass[]) loop
         execute format('alter table %s {how} trigger _900_append_only', part);
     end loop;
 end $$
