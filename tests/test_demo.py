@@ -66,7 +66,7 @@ pytestmark = pytest.mark.slow
 def test_every_claim_holds(facts: dict[str, Any]) -> None:
     assert facts["ok"] is True
     assert facts["failures"] == []
-    assert len(facts["steps"]) == 9
+    assert len(facts["steps"]) == 11
     assert all(step["proved"] for step in facts["steps"])
 
 
