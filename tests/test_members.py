@@ -45,14 +45,13 @@ def call(http: httpx.Client, session: dict[str, Any], name: str, **arguments: ob
 
 
 def mailed_token(stack: Stack) -> str:
-    """The token in Nina's mail, among all that waits."""
+    """The token that Nina's mail is to say."""
     with psycopg.connect(stack.environment()["DB_URL"]) as connection:
         row = connection.execute(
-            "select job #>> '{context,token}' from private.claim_jobs('send', 1000, 60)"
-            " where job #>> '{recipient,address}' = %s",
+            "select private.invitation_mail(c) #>> '{context,token}' from public.communications c"
+            " where c.recipient = %s order by c.created_at desc limit 1",
             (NINA["email"],),
         ).fetchone()
-        connection.rollback()
     assert row is not None
     return str(row[0])
 

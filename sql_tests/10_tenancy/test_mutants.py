@@ -12,11 +12,14 @@ from sql_tests.mutants.words import conjuncts
 pytestmark = pytest.mark.req("D1", "S2")
 
 OF_EACH_KIND = 2
+# What every policy asks is missed within seconds; of other helpers only the whole matrix tells.
+SOON_MISSED = "private.staff_garage_id()"
 
 
 def sample(mutants: list[Mutant]) -> list[Mutant]:
     """Some of each kind, the same ones every time."""
     found: list[Mutant] = []
+    mutants = [m for m in mutants if m.scope is not None or m.name.startswith(SOON_MISSED)]
     for kind in dict.fromkeys(mutant.kind for mutant in mutants):
         of_kind = [mutant for mutant in mutants if mutant.kind == kind]
         found += of_kind[:: max(1, len(of_kind) // OF_EACH_KIND)][:OF_EACH_KIND]

@@ -18,6 +18,7 @@ NO_HOLE = {
     r"invoice_work_order\(.*without [357]:": UNIQUE,
     r"issue_invoice\(.*without [357]:": UNIQUE,
     r"merge_customers\(.*without (1|6|8|10|14|16|18|20|22):": UNIQUE,
+    r"plan_erasure\(.*without 1:": UNIQUE,
     r"portal_mark_conversation_read\(.*without [14]:": UNIQUE,
     r"portal_mark_conversation_read\(.*without 6:": OWN,
     r"portal_send_message\(.*without 1:": UNIQUE,

@@ -32,8 +32,10 @@ from workers.adapters.expo import ExpoPusher
 from workers.adapters.realtime import RealtimeDoorbell
 from workers.adapters.sendgrid import SendGridMailer
 from workers.adapters.storage import SupabaseFiles
+from workers.adapters.twilio import TwilioTexter
 from workers.core.jobs import Recipient, Sender
 from workers.core.messages import Mail, Push
+from workers.ports import TextMessage
 from workers.settings import WorkerSettings
 
 settings = WorkerSettings(database_url="postgresql://x", supabase_url="https://" + sys.argv[1],
@@ -50,6 +52,8 @@ calls = [
         Sender(address="b@example.test", name="B", reply_to="c@example.test"), None, uuid4()),
     lambda: ExpoPusher(settings.expo_url).push(
         "ExponentPushToken[xxxxxxxxxx]", Push(title="t", body="b"), {}),
+    lambda: TwilioTexter("AC" + "0" * 32, "token", settings.twilio_url, settings.edge_url).send(
+        TextMessage("sms", "+32470123456", "Dag"), "+32460000000", uuid4()),
 ]
 failed = []
 for call in calls:

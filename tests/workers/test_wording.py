@@ -14,7 +14,7 @@ from workers.core.checking import preview, problem_of, sample
 from workers.core.fragments import rebuilt
 from workers.core.gsm import measure
 from workers.core.jobs import CheckJob, SendJob, parse_job
-from workers.core.kinds import KINDS, Channel, MessageKind
+from workers.core.kinds import GARAGE_KINDS, Channel, MessageKind
 from workers.core.messages import render_mail, render_push, render_text, template_version
 from workers.core.outcomes import Done
 from workers.core.payload import LOCALES, Locale
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.req("D8")
 
 PORTAL = "https://portal.autexor.be"
 DMS = "https://app.autexor.be"
-EVERY = [(kind, channel) for kind, about in KINDS.items() for channel in about.channels]
+EVERY = [(kind, channel) for kind, about in GARAGE_KINDS.items() for channel in about.channels]
 NOORD = "11111111-0000-4000-8000-000000000001"
 ACCESS = {
     "garage_id": NOORD,
@@ -83,7 +83,9 @@ def test_what_ships_could_be_saved_by_any_garage(kind: MessageKind, channel: Cha
     assert problem_of(kind, channel, locale, wording) is None
     if wording.html:
         values = {**dict(sample(kind, channel, locale)), "locale": locale}
-        said = render(wording.html, values, frozenset(KINDS[kind].variables.model_fields), is_html=True)
+        said = render(
+            wording.html, values, frozenset(GARAGE_KINDS[kind].variables.model_fields), is_html=True
+        )
         addresses = [str(value) for name, value in values.items() if "url" in name or name == "link"]
         assert rebuilt(said, addresses) == said
 
@@ -94,8 +96,8 @@ def test_each_message_to_a_customer_says_how_to_stop_and_none_about_access_does(
     kind: MessageKind, channel: Channel, locale: Locale
 ) -> None:
     stop = footer(kind, channel, locale, "Garage Noord")
-    assert (stop is not None) == (KINDS[kind].can_stop and channel != "push")
-    assert KINDS[kind].can_stop != KINDS[kind].is_about_access or kind == "provider_test"
+    assert (stop is not None) == (GARAGE_KINDS[kind].can_stop and channel != "push")
+    assert GARAGE_KINDS[kind].can_stop != GARAGE_KINDS[kind].is_about_access or kind == "provider_test"
     bare = Wording(version=1, subject="S", text="x", html="<p>x</p>", content_sid=None)
     for wording in (shipped(kind, channel, locale), bare):
         values = sample(kind, channel, locale)
@@ -114,7 +116,7 @@ def test_a_text_that_says_it_already_is_left_as_it_is(send_job: Make) -> None:
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("kind", [kind for kind, about in KINDS.items() if "sms" in about.channels])
+@pytest.mark.parametrize("kind", [kind for kind, about in GARAGE_KINDS.items() if "sms" in about.channels])
 def test_an_sms_that_ships_is_cheap(kind: MessageKind, locale: Locale) -> None:
     size = measure(preview(kind, "sms", locale, shipped(kind, "sms", locale)).text)
     assert size.encoding == "GSM-7"
