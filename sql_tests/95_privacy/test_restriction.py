@@ -3,6 +3,7 @@
 import pytest
 
 from devstack.testing import Database
+from sql_tests import support
 from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA
 from sql_tests.people import call
 from sql_tests.steps import change, claim, draft, look, one, refused
@@ -110,6 +111,19 @@ def test_nothing_of_a_restricted_customer_changes_even_while_it_is_open(
         connection.execute(statement.encode(), (frozen,))
     with OLGA.acting(restricted) as connection:
         assert connection.execute(statement.encode(), (free,)).rowcount == 1
+
+
+@pytest.mark.req("D15")
+def test_support_sees_and_changes_as_little_of_a_restricted_customer_as_staff(restricted: Database) -> None:
+    support.forget(restricted)
+    ada = support.granted(restricted, is_read_only=False)
+    (change_customer, _, _), (open_work_order, _, _) = CHANGES
+    with ada.acting(restricted) as connection:
+        assert connection.execute(change_customer.encode(), (CARLA.customer_id,)).rowcount == 0
+        assert connection.execute(change_customer.encode(), (KAREL.customer_id,)).rowcount == 1
+        with refused("customer_is_restricted", 409), connection.transaction():
+            connection.execute(open_work_order.encode(), (CARLA.customer_id,))
+        assert connection.execute(open_work_order.encode(), (KAREL.customer_id,)).rowcount == 1
 
 
 def test_functions_are_stopped_as_direct_writes_are(restricted: Database) -> None:
