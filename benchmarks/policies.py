@@ -35,8 +35,8 @@ insert into public.garages (id, legal_name, trade_name, enterprise_number, vat_n
 select ('11111111-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid, 'Garage ' || n, 'Garage ' || n,
        '0403170701', 'BE0403170701', 'Straat 1', '1000', 'Brussel', 'info@example.test', 'BE68539007547034'
   from generate_series(1, %(garages)s - 2) n;
-insert into public.customers (garage_id, full_name)
-select g.id, 'Customer ' || n from public.garages g, generate_series(1, 100) n;
+insert into public.customers (garage_id, full_name, locale)
+select g.id, 'Customer ' || n, 'nl' from public.garages g, generate_series(1, 100) n;
 insert into public.invoices (garage_id, customer_id, created_at, year, number, invoice_number, issued_at,
     issue_date, due_date, net_total, vat_total, gross_total, structured_communication, snapshot)
 select c.garage_id, c.id, at, 2025, (c.place * 100000 + n)::int, format('B%%s-%%s', c.place, n),
