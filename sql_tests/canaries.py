@@ -29,8 +29,11 @@ select m.table_name, m.column_name, m.class, m.atttypid::regtype::text as kind,
  order by 1, m.attnum
 """
 TABLES = """
-select format('%I.%I', n.nspname, c.relname) as name
+select format('%I.%I', n.nspname, c.relname) as name,
+       -- A month of history is found under the name of the whole.
+       format('%I.%I', n.nspname, coalesce(r.relname, c.relname)) as whole
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  left join pg_class r on r.oid = pg_partition_root(c.oid)
  where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
  order by 1
 """
@@ -146,5 +149,5 @@ def search(connection: Connection) -> dict[str, set[str]]:
             f" regexp_matches(t::text, '{FOUND}', 'gi') m".encode()
         )
         for row in rows:
-            found.setdefault(row["text"], set()).add(table["name"])
+            found.setdefault(row["text"], set()).add(table["whole"])
     return found
