@@ -44,19 +44,23 @@ insert into website.settings default values;
 
 create function private.network_of(address text)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    plain inet;
+begin
+    plain := host(btrim(address)::inet)::inet;
     -- One line of a provider holds a /64 of IPv6 addresses; IPv4 in IPv6 clothes is IPv4.
-    select case
-               when family(plain) = 4 then network(plain)::text
-               when plain <<= '::ffff:0:0/96'
-                   then network('0.0.0.0'::inet + (plain - '::ffff:0:0'::inet))::text
-               else network(set_masklen(plain, 64))::text end
-      from (select case when pg_input_is_valid(btrim(network_of.address), 'inet')
-                        then host(btrim(network_of.address)::inet)::inet end) as given (plain);
-$$;
+    return case
+        when family(plain) = 4 then network(plain)::text
+        when plain <<= '::ffff:0:0/96'
+            then network('0.0.0.0'::inet + (plain - '::ffff:0:0'::inet))::text
+        else network(set_masklen(plain, 64))::text end;
+exception when data_exception then
+    return null;
+end $$;
 comment on function private.network_of is
     'The network that limits count by: an IPv4 address, or the /64 of an IPv6 one; null for anything else';
 
