@@ -150,10 +150,14 @@ as $$
 declare
     unknown text;
 begin
-    select t.name into unknown from unnest(tables) as t (name)
-     where to_regclass(t.name)::text is distinct from t.name or t.name !~ '^(public|private|audit)\.'
+    -- Only what looks like a name is looked up: PostgreSQL 15 raises for what does not.
+    select t.name into unknown
+      from unnest(tables) as t (name)
+     cross join lateral (select case when t.name ~ '^(public|private|audit)\.[a-z][a-z0-9_]{0,62}$'
+                                     then to_regclass(t.name) end) as known (as_table)
+     where known.as_table::text is distinct from t.name
         or t.name <> 'public.garages' and not exists (
-            select from pg_attribute a where a.attrelid = to_regclass(t.name) and a.attname = 'garage_id');
+            select from pg_attribute a where a.attrelid = known.as_table and a.attname = 'garage_id');
     if unknown is not null then
         perform private.refuse('table_unknown', format('"%s" is no table of a garage', unknown),
             'Write it with its schema, such as public.customers');
