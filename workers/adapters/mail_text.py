@@ -61,8 +61,6 @@ def mail_bytes(
     message["Message-ID"] = f"<{message_id(sender, reference)}>"
     # Keeps holiday notices away (RFC 3834, 5).
     message["Auto-Submitted"] = "auto-generated"
-    if mail.unsubscribe_url:
-        message["List-Unsubscribe"] = f"<{_url(mail.unsubscribe_url)}>"
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     if file is not None:
@@ -82,12 +80,6 @@ def _line(text: str) -> str:
     """One line without control characters; "=?" would open an encoded word, which may hold line breaks."""
     # One long word cannot be folded, and a line ends after 998 characters (RFC 5322, 2.1.1).
     return " ".join(_CONTROL.sub(" ", text).split()).replace("=?", "= ?")[:_LONGEST_TEXT]
-
-
-def _url(url: str) -> str:
-    if not re.fullmatch(r"https?://[!-;=?-~]{1,2000}", url):
-        raise ProviderRefused("smtp_unsubscribe_invalid")
-    return url
 
 
 def _expect_no_more_headers(message: EmailMessage, raw: bytes) -> None:

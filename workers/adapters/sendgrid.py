@@ -88,8 +88,6 @@ def _request(mail: Mail, to: Recipient, sender: Sender, file: MailFile | None, r
     )
     request.reply_to = sg.ReplyTo(sender.reply_to, sender.name)
     request.add_custom_arg(sg.CustomArg("communication_id", str(reference)))
-    if mail.unsubscribe_url:
-        request.add_header(sg.Header("List-Unsubscribe", f"<{mail.unsubscribe_url}>"))
     request.tracking_settings = _no_tracking()
     if file is not None:
         request.add_attachment(

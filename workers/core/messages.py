@@ -23,15 +23,11 @@ from workers.core.variables import NoVariables
 
 @dataclass(frozen=True)
 class Mail:
-    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used.
-
-    `unsubscribe_url` is where a reader ends such mails.
-    """
+    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used."""
 
     subject: str
     text: str
     html: str
-    unsubscribe_url: str | None = None
     wording_version: int | None = None
     wording_problem: str | None = None
 

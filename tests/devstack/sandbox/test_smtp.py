@@ -82,15 +82,8 @@ def test_a_mail_goes_out_encrypted_with_its_file(
     assert headers["Message-ID"] == f"<{sent}>"
     assert headers["Reply-To"] == "Garage Noord <info@garage-noord.be>"
     assert headers["Auto-Submitted"] == "auto-generated"
-    assert "List-Unsubscribe" not in headers
     (file,) = shown["attachments"]
     assert (file["filename"], file["size"], file["type"]) == ("Factuur €.pdf", len(pdf), "application/pdf")
-
-
-@pytest.mark.req("D8")
-def test_a_reader_is_told_how_to_stop(mailer: MakeMailer, inbox: Inbox) -> None:
-    send(mailer(), mail=Mail("x", "y\n", "<p>y</p>\n", "https://portal.autexor.be/stop/abc"))
-    assert inbox()[0]["headers"]["List-Unsubscribe"] == "<https://portal.autexor.be/stop/abc>"
 
 
 @pytest.mark.req("D10")
@@ -148,15 +141,6 @@ def test_no_address_becomes_a_command(mailer: MakeMailer, inbox: Inbox, address:
         with pytest.raises(ProviderRefused, match=r"^smtp_address_invalid$"):
             send(mailer(), **changes)
     assert len(inbox()) == before
-
-
-@pytest.mark.req("D10")
-@pytest.mark.parametrize(
-    "unsubscribe", ["https://x.example/>\r\nBcc: eve@evil.example", "javascript:alert(1)", "https://a b/"]
-)
-def test_no_link_becomes_a_header(mailer: MakeMailer, unsubscribe: str) -> None:
-    with pytest.raises(ProviderRefused, match=r"^smtp_unsubscribe_invalid$"):
-        send(mailer(), mail=Mail("x", "y\n", "z\n", unsubscribe))
 
 
 @pytest.mark.req("D8")
