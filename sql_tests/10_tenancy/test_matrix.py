@@ -28,6 +28,12 @@ create function public.peek(garage_id uuid) returns text language sql stable sec
 set search_path = pg_catalog, pg_temp
 as $$ select note from public.notes n where n.garage_id = peek.garage_id $$;
 """
+WIPING = """
+create function public.wipe(garage_id uuid) returns void language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ {} $$;
+grant execute on function public.wipe to authenticated
+"""
 LOCKED = """
 alter table public.notes enable row level security; alter table public.notes force row level security;
 create policy tenant_floor on public.notes as restrictive for all to public
@@ -49,6 +55,17 @@ ADDED = {
     "a call with its owner's rights": (
         TABLE + LOCKED + DEFINER + "grant execute on function public.peek to authenticated",
         {"public.peek(uuid)"}, "call with a foreign id",
+    ),
+    "a call that deletes rows of others": (
+        TABLE + LOCKED + WIPING.format("delete from public.notes n where n.garage_id = wipe.garage_id"),
+        {"public.wipe(uuid)"}, "call with a foreign id",
+    ),
+    "a call that empties a table": (
+        TABLE + LOCKED + WIPING.format("truncate public.notes"),
+        {"public.wipe(uuid)"}, "call with a foreign id",
+    ),
+    "a table that may be truncated": (
+        TABLE + LOCKED + "grant truncate on public.notes to authenticated", {"public.notes"}, "truncate",
     ),
     "a simple foreign key": (
         "create table public.rows (garage_id uuid not null, line uuid primary key default gen_random_uuid(),"

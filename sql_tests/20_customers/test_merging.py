@@ -147,9 +147,9 @@ def test_a_merge_takes_work_orders_talks_and_mails_along(fresh_database: Databas
             (NOORD, duplicate),
         )
         owner.execute(
-            "with account as (insert into public.provider_accounts (garage_id, channel, provider, is_active,"
+            "with account as (insert into public.provider_accounts (garage_id, channel, provider,"
             "         sender_address, account_sid, secret_tail)"
-            "     values (%s, 'sms', 'twilio', false, '+32460000000', 'AC' || repeat('0', 32), '0000')"
+            "     values (%s, 'sms', 'twilio', '+32460000000', 'AC' || repeat('0', 32), '0000')"
             "     returning garage_id, id)"
             " insert into public.inbound_messages (garage_id, provider_account_id, customer_id, channel,"
             "     provider_id, sender_address, body)"

@@ -152,7 +152,7 @@ def test_whatsapps_window_is_open_for_24_hours_after_the_customers_last_words(
 
 def test_an_account_out_of_use_takes_nothing_in(database: Database, sms: str) -> None:
     assert receive(database, sms, CARLAS, "Dag")["is_new"]
-    change(database, "update public.provider_accounts set is_active = false, secret_id = null")
+    change(database, "update public.provider_accounts set secret_id = null")
     with refused("provider_account_not_found", 404):
         receive(database, sms, CARLAS, "Dag")
     assert look(database, "select private.webhook_account(%s) ->> 'secret'", sms) is None

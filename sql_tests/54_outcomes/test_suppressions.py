@@ -132,7 +132,7 @@ def test_stop_and_start_are_obeyed_for_the_number_and_its_customers(database: Da
     assert not suppressed(database, NOORD, "sms", phone)
     assert not look(database, OPTED_OUT, CARLA.customer_id, "sms")
     assert look(database, "select lift_reason from public.suppressions where address = %s", phone) == "START"
-    change(database, "update public.provider_accounts set is_active = false, secret_id = null")
+    change(database, "update public.provider_accounts set secret_id = null")
 
 
 def test_start_does_not_lift_a_bounce_or_a_complaint(database: Database) -> None:

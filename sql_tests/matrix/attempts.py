@@ -12,11 +12,13 @@ from typing import Protocol
 from devstack.testing import Connection
 
 SETUP = """
--- How many rows this transaction has written so far, what was rolled back among them.
-create function pg_temp.written(tables oid[]) returns bigint
+-- Another value whenever rows were written: how many so far, and the files tables are in, of which a
+-- truncate makes new ones.
+create function pg_temp.written(tables oid[]) returns text
 language sql
-return (select sum(pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t)
-                   + pg_stat_get_xact_tuples_deleted(t)) from unnest(tables) t);
+return (select sum(pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
+                   + pg_stat_get_xact_tuples_deleted(c.oid)) || ' ' || sum(c.relfilenode::bigint)
+          from pg_class c where c.oid = any (tables));
 
 create function pg_temp.attempt(role text, claims text, headers text, asks jsonb)
 returns table (rows int, value text, state text, message text, detail text, hint text, key text, after text)
@@ -24,7 +26,7 @@ language plpgsql
 as $$
 declare
     ask jsonb;
-    written bigint;
+    written text;
     tables oid[] := array(select oid from pg_class where relkind in ('r', 'p')
         and relnamespace::regnamespace::text !~ '^(pg_|information_schema)');
 begin

@@ -288,7 +288,8 @@ class Calls:
             if relation.is_table and relation.tenant
             for garage in caller.strangers
         ]
-        return f"select md5(string_agg(row, '|' order by row)) from ({' union all '.join(parts)}) rows"
+        rows = " union all ".join(parts)
+        return f"select md5(coalesce(string_agg(row, '|' order by row), '')) from ({rows}) rows"
 
     def _fail(self, caller: Caller, found: str) -> None:
         self.world.report.fail(VERB, self.function.signature, caller.name, found, True)

@@ -30,7 +30,8 @@ PATHS = {
     " where c.closed_at is null",
 }
 SEE = "select jsonb_agg(name order by name) from storage.objects where bucket_id = {bucket}"
-ALL = "select md5(string_agg(concat(bucket_id, name), '|' order by bucket_id, name)) from storage.objects"
+ALL = "select md5(coalesce(string_agg(concat(bucket_id, name), '|' order by bucket_id, name), ''))"
+ALL += " from storage.objects"
 
 
 def run(world: World) -> None:

@@ -211,7 +211,7 @@ class Writes:
         """The rows of the other garages, in one value."""
         others = " or ".join(self.relation.whose(garage) for garage in caller.strangers)
         rows = f"select t::text as row from {self.relation.name} t where {others}"
-        return f"select md5(string_agg(row, '|' order by row)) from ({rows}) rows"
+        return f"select md5(coalesce(string_agg(row, '|' order by row), '')) from ({rows}) rows"
 
     def untouched(self, caller: Caller) -> str | None:
         """The same before anything was tried."""

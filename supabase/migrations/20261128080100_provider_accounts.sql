@@ -25,7 +25,7 @@ create table public.provider_accounts (
     webhook_public_key text,
     secret_id uuid,
     secret_tail text not null,
-    is_active boolean not null default true,
+    is_active boolean not null generated always as (secret_id is not null) stored,
     test_status text not null default 'untested',
     test_reason text,
     tested_at timestamptz,
@@ -53,7 +53,6 @@ create table public.provider_accounts (
             else account_sid is null end),
     constraint provider_accounts_webhook_key check (
         length(webhook_public_key) <= 400 and (provider = 'sendgrid' or webhook_public_key is null)),
-    constraint provider_accounts_in_use_has_key check (is_active = (secret_id is not null)),
     constraint provider_accounts_test check (test_status in ('untested', 'ok', 'failed'))
 );
 alter table public.provider_accounts enable row level security;
@@ -79,7 +78,8 @@ comment on column public.provider_accounts.webhook_public_key is
 comment on column public.provider_accounts.secret_id is 'secret: where the vault has the key';
 comment on column public.provider_accounts.secret_tail is
     'internal: the last four characters of the key, to recognise it by';
-comment on column public.provider_accounts.is_active is 'internal';
+comment on column public.provider_accounts.is_active is
+    'internal: in use, as long as there is a key to it';
 comment on column public.provider_accounts.test_status is 'internal';
 comment on column public.provider_accounts.test_reason is 'internal: kind of error, never content';
 comment on column public.provider_accounts.tested_at is 'internal';
@@ -132,7 +132,7 @@ declare
 begin
     select a.secret_id into key from public.provider_accounts a
      where a.garage_id = stop_provider_account.garage_id and a.id = account_id for update;
-    update public.provider_accounts a set is_active = false, secret_id = null
+    update public.provider_accounts a set secret_id = null
      where a.garage_id = stop_provider_account.garage_id and a.id = account_id;
     delete from vault.secrets s where s.id = key;
 end $$;
