@@ -7,13 +7,18 @@ loopback unless told otherwise, since how much waits is nobody else's business.
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from workers.core.errors import PortTaken
+from workers.core.logs import crash, event
 from workers.loop import LoopState
+
+log = logging.getLogger("workers.health")
 
 # A client that dawdles holds one thread for so long, in seconds.
 _PATIENCE = 5.0
@@ -34,7 +39,7 @@ class HealthServer:
             }
 
         try:
-            self._server = ThreadingHTTPServer((bind, port), Handler)
+            self._server = _Server((bind, port), Handler)
         except OSError as error:
             raise PortTaken(f"AUTEXOR_HEALTH_PORT: {bind}:{port}: {error.strerror}") from error
         self._server.daemon_threads = True
@@ -58,6 +63,13 @@ class HealthServer:
 
     def _serve(self) -> None:
         self._server.serve_forever(poll_interval=0.2)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One line, not a traceback: mostly a client that did not wait for the answer."""
+        error = sys.exception()
+        log.warning(event("health.failed", **(crash(error) if error else {})))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -104,7 +104,7 @@ class Lane:
                 self._note_outage(error.reason)
             except Exception as error:  # noqa: BLE001 - a lane that ends is missed by nobody
                 log.error(event("lane.crashed", queue=self.name, **crash(error)))
-                self._note_outage(type(error).__name__)
+                self.stopping.wait(backoff(1))
 
     def drain(self) -> None:
         """Work until the queue is empty."""

@@ -48,11 +48,15 @@ class LoopState:
     is_stopping: bool
 
     def dead(self) -> list[str]:
-        """Why this process should be ended and started anew; empty when it is alive."""
+        """Why this process should be ended and started anew; empty when it is alive.
+
+        While it stops, lanes end one after the other: that is no reason to kill those that still work.
+        """
         return [
             f"{lane.queue}: {'stuck' if lane.is_alive else 'ended'}"
             for lane in self.lanes
-            if not lane.is_alive or (lane.busy_seconds or 0) > VISIBILITY_SECONDS[lane.queue] + LIVE_SLACK
+            if not (lane.is_alive or self.is_stopping)
+            or (lane.busy_seconds or 0) > VISIBILITY_SECONDS[lane.queue] + LIVE_SLACK
         ]
 
     def unready(self) -> list[str]:

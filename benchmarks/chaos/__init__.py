@@ -1,6 +1,6 @@
 """Workers on a bad day: killed, cut off, lied to; afterwards every message is accounted for.
 
-    python -m benchmarks.chaos [--messages 5000] [--kills 200] [--seed 1] …
+    python -m benchmarks.chaos [--mails 3600] [--texts 700] [--pushes 700] [--kills 200] [--seed 1] …
 
 Nothing in here is imported by the product.
 """

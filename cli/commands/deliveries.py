@@ -78,7 +78,7 @@ def retry_command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Queue a failed document, e-mail or push once more, or one whose outcome is unknown.
+    """Queue a failed document, message or push once more, or one whose outcome is unknown.
 
     What is unknown may have arrived: a retry can then send it twice.
     """

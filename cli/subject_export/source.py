@@ -6,7 +6,11 @@ import httpx
 from storage3.exceptions import StorageApiError
 from supabase import Client
 
+from cli.errors import CommandFailed
 from cli.lookups import Record, records
+
+# Not there, or not for this member (a module that is off): Storage says 400 for most of it.
+NOT_GIVEN = frozenset({"400", "403", "404"})
 
 
 class ApiSource:
@@ -32,11 +36,24 @@ class ApiSource:
         return records(self._client.rpc("rights_export_rows", arguments).execute().data)
 
     def file(self, bucket: str, path: str) -> bytes | None:
-        """A stored file, by the member's own token; None when Storage does not give it."""
+        """A stored file, by the member's own token; None when Storage has none or does not give it.
+
+        Whatever else it says ends the export: an outage is no reason to hand out less.
+        """
         try:
             return bytes(self._client.storage.from_(bucket).download(path))
-        except (StorageApiError, httpx.HTTPStatusError):
+        except StorageApiError as error:
+            status = str(error.status)
+        except httpx.HTTPStatusError as error:
+            status = str(error.response.status_code)
+        if status in NOT_GIVEN:
             return None
+        raise CommandFailed(
+            "export_interrupted",
+            "A file could not be read, so the export was not finished",
+            f"Storage answered {status}",
+            "Try again later: the request is still open",
+        )
 
     def finish(self, sha256: str, counts: dict[str, int]) -> Record:
         """Leave the evidence; the request as it is now."""

@@ -102,7 +102,11 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "basis.public_task": ("taak van algemeen belang", "mission d'intérêt public", "public task"),
     "basis.legitimate_interest": ("gerechtvaardigd belang", "intérêt légitime", "legitimate interest"),
     "table.access_entries": ("Wat u opende", "Ce que vous avez ouvert", "What you opened"),
-    "table.communications": ("E-mails aan u", "E-mails à vous", "E-mails to you"),
+    "table.communications": (
+        "Berichten van de garage aan u",
+        "Messages du garage à vous",
+        "Messages from the garage to you",
+    ),
     "table.conversations": ("Gesprekken", "Conversations", "Conversations"),
     "table.customers": ("Uw klantfiche", "Votre fiche client", "Your customer card"),
     "table.customer_opt_outs": ("Wat u niet wilt", "Ce que vous ne voulez pas", "What you do not want"),

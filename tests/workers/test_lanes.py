@@ -231,5 +231,7 @@ def test_a_lane_that_ended_or_is_stuck_is_dead() -> None:
 
 
 def test_who_stops_is_not_ready_but_alive() -> None:
-    stopping = state(WELL, is_stopping=True)
+    ended = LaneState("push", is_alive=False, busy_seconds=None, silent_seconds=1)
+    stopping = state(WELL, ended, is_stopping=True)
     assert (stopping.dead(), stopping.unready()) == ([], ["stopping"])
+    assert state(WELL, ended).dead() == ["push: ended"]

@@ -1,7 +1,8 @@
 """Push notifications through Expo's own library.
 
-Its limits are from "Send notifications with the Expo Push Service": at most 100 notifications a request,
-six connections at a time, 600 notifications a second per project; receipts for at most 1000 tickets.
+Its limits are from "Send notifications with the Expo Push Service": six connections at a time, 600
+notifications a second per project, at most 100 a request (this sends one), receipts for at most 1000 tickets
+a request (a job asks for 100).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,18 +30,7 @@ from workers.ports import PushReceipt
 
 _TIMEOUT_SECONDS = 15
 MOST_CONNECTIONS = 6
-MOST_PER_REQUEST = 100
-MOST_RECEIPTS = 1000
 MOST_PER_SECOND = 600
-
-
-@dataclass(frozen=True)
-class Notification:
-    """One notification for one device; `data` is what its app receives beside the text."""
-
-    token: str
-    push: Push
-    data: Mapping[str, str]
 
 
 class ExpoPusher:
@@ -77,46 +66,23 @@ class ExpoPusher:
 
     def push(self, token: str, push: Push, data: Mapping[str, str]) -> str | None:
         """Hand one notification over; the id of its ticket."""
-        (ticket,) = self.push_many([Notification(token, push, data)])
-        if isinstance(ticket, ProviderError):
-            raise ticket
-        return ticket
-
-    def push_many(self, notifications: Sequence[Notification]) -> list[str | ProviderError | None]:
-        """Hand notifications over, a hundred a request; for each the id of its ticket, or its error."""
-        results: list[str | ProviderError | None] = []
-        for start in range(0, len(notifications), MOST_PER_REQUEST):
-            results += self._push_batch(notifications[start : start + MOST_PER_REQUEST])
-        return results
-
-    def _push_batch(self, batch: Sequence[Notification]) -> list[str | ProviderError | None]:
-        results: list[str | ProviderError | None] = [ProviderRefused("expo_invalid_token") for _ in batch]
-        sound = [n for n, one in enumerate(batch) if PushClient.is_exponent_push_token(one.token)]
-        if not sound:
-            return results
-        self._pace.wait(len(sound))
+        if not PushClient.is_exponent_push_token(token):
+            raise ProviderRefused("expo_invalid_token")
+        self._pace.wait(1)
+        message = PushMessage(to=token, title=push.title, body=push.body, data=dict(data), sound="default")
         try:
-            tickets = self._client.publish_multiple([_message(batch[n]) for n in sound])
-            told: list[str | ProviderError | None] = [_ticket(ticket) for ticket in tickets]
+            return _ticket_id(self._client.publish(message))
         except (PushServerError, requests.RequestException) as error:
-            told = [_failed(error)] * len(sound)
-        except Exception as error:  # noqa: BLE001 - what went out before is not to be forgotten
-            told = [ProviderSilent(type(error).__name__)] * len(sound)
-        for n, result in zip(sound, told, strict=True):
-            results[n] = result
-        return results
+            raise _failed(error) from error
 
     def receipts(self, ids: Sequence[str]) -> Mapping[str, PushReceipt]:
         """What became of tickets; asking changes nothing, so an unanswered call is simply unavailable."""
         tickets = [PushTicket(None, "ok", "", None, one) for one in dict.fromkeys(ids)]
-        found: dict[str, PushReceipt] = {}
-        for start in range(0, len(tickets), MOST_RECEIPTS):
-            try:
-                told = self._client.check_receipts_multiple(tickets[start : start + MOST_RECEIPTS])
-            except (PushServerError, requests.RequestException) as error:
-                raise _repeatable(_failed(error)) from error
-            found |= {receipt.id: PushReceipt(_receipt_error(receipt)) for receipt in told}
-        return found
+        try:
+            told = self._client.check_receipts_multiple(tickets)
+        except (PushServerError, requests.RequestException) as error:
+            raise _repeatable(_failed(error)) from error
+        return {receipt.id: PushReceipt(_receipt_error(receipt)) for receipt in told}
 
 
 class Pace:
@@ -143,21 +109,15 @@ class Pace:
             self._sleep(pause)
 
 
-def _message(one: Notification) -> Any:
-    return PushMessage(
-        to=one.token, title=one.push.title, body=one.push.body, data=dict(one.data), sound="default"
-    )
-
-
-def _ticket(ticket: Any) -> str | ProviderError | None:
+def _ticket_id(ticket: Any) -> str | None:
     if ticket.is_success():
         return str(ticket.id) or None
     error = (ticket.details or {}).get("error")
     if error == "DeviceNotRegistered":
-        return RecipientGone(error)
+        raise RecipientGone(error)
     if error == "MessageRateExceeded":
-        return ProviderUnavailable(error)
-    return ProviderRefused(_code(error, "expo_ticket_error"))
+        raise ProviderUnavailable(error)
+    raise ProviderRefused(_code(error, "expo_ticket_error"))
 
 
 def _receipt_error(receipt: Any) -> str | None:

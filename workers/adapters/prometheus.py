@@ -15,7 +15,6 @@ from workers.core.errors import QueueUnavailable
 from workers.core.jobs import QueueName
 from workers.ports import Measured, QueueMetrics
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # From a push answered at once to a document that took all the time it has.
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 90, 180)
 _LABELS = ("queue", "channel", "provider", "outcome")

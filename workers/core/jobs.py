@@ -151,7 +151,7 @@ class RenderJob(JobBase):
 
 
 class Recipient(Payload):
-    """Who gets the mail."""
+    """Who gets the message."""
 
     address: str
     name: str

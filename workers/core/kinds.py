@@ -60,8 +60,8 @@ class Kind:
     """One kind; `shipped` is the version of the wording that Autexor ships.
 
     `must_say` names the variable without which the message is of no use. A message that `can_stop` is to a
-    customer and says how to get no more of them; one `about_access` is to whoever has to get in. What is
-    `is_ours_alone` is Autexor's own, and no garage words it.
+    customer and says how to get no more of them; one that `is_about_access` is to whoever has to get in. What
+    is `is_ours_alone` is Autexor's own, and no garage words it.
     """
 
     about: str

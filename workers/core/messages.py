@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from workers.core.accounts import Wording
-from workers.core.gsm import Encoding, measure
+from workers.core.gsm import measure
 from workers.core.jobs import PushDetails, PushTemplate, SendJob
 from workers.core.kinds import KINDS, MessageKind
 from workers.core.payload import Locale
@@ -37,15 +37,13 @@ class Text:
     """A rendered SMS or WhatsApp message.
 
     A message of WhatsApp has one segment; `content_sid` and `variables` name an approved template, which
-    WhatsApp wants outside the 24 hours since the customer wrote. `foreign` is what is not in GSM-7.
+    WhatsApp wants outside the 24 hours since the customer wrote.
     """
 
     body: str
     segments: int
-    encoding: Encoding
     content_sid: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    foreign: tuple[str, ...] = ()
     wording_version: int | None = None
     wording_problem: str | None = None
 
@@ -87,9 +85,9 @@ def render_text(job: SendJob, portal_url: str, dms_url: str) -> Text:
     """The SMS or WhatsApp message of a job, in its language."""
     said = _rendered(_draft(job, portal_url, dms_url), job.wording)
     size = measure(said.parts.text)
-    text = Text(said.parts.text, size.segments, size.encoding, foreign=size.foreign)
+    text = Text(said.parts.text, size.segments)
     if job.channel == "whatsapp":
-        text = replace(text, segments=1, encoding="UCS-2", foreign=(), variables=said.parts.variables)
+        text = replace(text, segments=1, variables=said.parts.variables)
         text = replace(text, content_sid=said.wording.content_sid)
     return replace(text, wording_version=said.version, wording_problem=said.problem)
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from workers.adapters.expo import ExpoPusher, Notification
+from workers.adapters.expo import ExpoPusher
 from workers.core.errors import (
     ProviderError,
     ProviderRefused,
@@ -58,30 +58,6 @@ def test_receipts_that_cannot_be_had_now_are_asked_for_again(
             pusher.receipts(["some-ticket"])
     assert pusher.receipts(["some-ticket"]) == {}
     assert pusher.receipts([]) == {}
-
-
-@pytest.mark.req("P14")
-def test_many_go_out_a_hundred_at_a_time_and_each_has_its_own_result(
-    pusher: ExpoPusher, client: httpx.Client
-) -> None:
-    before = len(client.get("/inbox.json").json())
-    names = ["Dead" if n == 7 else f"Phone-{n}" for n in range(250)]
-    batch = [Notification(token(name), PUSH, {}) for name in names]
-    batch[149] = Notification("nonsense", PUSH, {})
-    results = pusher.push_many(batch)
-    assert isinstance(results[7], RecipientGone)
-    assert isinstance(results[149], ProviderRefused)
-    assert sum(isinstance(one, str) for one in results) == 248
-    assert len(client.get("/inbox.json").json()) == before + 248
-
-
-@pytest.mark.req("P14")
-def test_a_batch_that_fails_leaves_the_others_as_they_are(pusher: ExpoPusher) -> None:
-    names = [f"Phone-{n}" for n in range(101)]
-    names[50] = "fail-500"
-    results = pusher.push_many([Notification(token(name), PUSH, {}) for name in names])
-    assert all(isinstance(one, ProviderSilent) for one in results[:100])
-    assert isinstance(results[100], str)
 
 
 @pytest.mark.req("P14")
