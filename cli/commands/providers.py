@@ -53,6 +53,7 @@ class Provider(StrEnum):
 
 
 Channel = Annotated[Sending, typer.Argument(help="By what it sends.")]
+WebhookKey = Annotated[str | None, typer.Option(help="SendGrid's public key for its event webhook.")]
 From = Annotated[
     str, typer.Option("--from", help="The sender: an e-mail address, a number (+32…) or MG… at Twilio.")
 ]
@@ -76,9 +77,7 @@ def set_command(
     security: Annotated[str | None, typer.Option(help="Of a mail server: tls or starttls.")] = None,
     username: Annotated[str | None, typer.Option(help="Of a mail server.")] = None,
     account_sid: Annotated[str | None, typer.Option(help="Of Twilio: AC….")] = None,
-    webhook_key: Annotated[
-        str | None, typer.Option(help="SendGrid's public key for its event webhook.")
-    ] = None,
+    webhook_key: WebhookKey = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -102,11 +101,17 @@ def set_command(
 
 
 @app.command("rotate")
-def rotate_command(channel: Channel, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Give the account in use a new key; it is asked for, or read from stdin."""
+def rotate_command(
+    channel: Channel, webhook_key: WebhookKey = None, as_json: JsonFlag = False, quiet: QuietFlag = False
+) -> None:
+    """Give the account in use a new key; it is asked for, or read from stdin. Its id stays."""
     client = sign_in_from_environment()
     account = _in_use(client, channel)
-    values = {"provider_account_id": account["id"], "secret": _secret()}
+    values = {
+        "provider_account_id": account["id"],
+        "secret": _secret(),
+        "webhook_public_key": webhook_key,
+    }
     client.rpc("replace_provider_secret", values).execute()
     emit(_in_use(client, channel), as_json=as_json, quiet=quiet, columns=SHOWN)
 

@@ -56,6 +56,19 @@ def test_policy_files_applied_twice_more_change_nothing(fresh_database: Database
         assert catalogue(connection) == before
 
 
+@pytest.mark.parametrize("plan", ["hashjoin", "mergejoin", "nestloop", "indexscan", "seqscan"])
+def test_generated_checks_are_the_same_text_whatever_the_plan(database: Database, plan: str) -> None:
+    with database.connect() as connection:
+        before = catalogue(connection)
+        connection.execute(f"set local enable_{plan} = off".encode())
+        checked = connection.execute("select tgrelid from pg_trigger where tgname = '_250_check'").fetchall()
+        assert len(checked) > 20
+        for row in checked:
+            connection.execute("call private.check_table(%s)", (row["tgrelid"],))
+        assert catalogue(connection) == before
+        connection.rollback()
+
+
 def test_a_policy_made_by_hand_disappears_with_the_next_application(fresh_database: Database) -> None:
     with fresh_database.connect() as connection:
         before = catalogue(connection)

@@ -30,8 +30,12 @@ delete from public.delivery_attempts where communication_id is not null;
 delete from public.communications;
 delete from public.push_notifications;
 delete from public.channel_settings;
+delete from public.inbound_messages;
+delete from public.customer_restrictions;
+delete from public.rights_requests;
 delete from private.send_paces;
 delete from pgmq.q_send;
+delete from pgmq.q_push;
 delete from public.customer_opt_outs;
 update public.garage_modules set is_enabled = true;
 update public.customers set preferred_channel = null;
@@ -119,6 +123,100 @@ def test_whatsapp_is_not_chosen_outside_its_window_without_an_approved_template(
     change(database, wish, CARLA.customer_id)
     (message,) = told(database)
     assert message["channel"] == "email"
+    wrote(database, CARLA.customer_id)
+    assert "whatsapp" in {message["channel"] for message in told(database)}, "she wrote within 24 hours"
+
+
+def wrote(database: Database, customer_id: str | None, sender: str = "+32470111222") -> None:
+    """A message by WhatsApp came in just now."""
+    change(
+        database,
+        "insert into public.inbound_messages (garage_id, provider_account_id, channel, provider_id,"
+        "     sender_address, body, customer_id)"
+        " select garage_id, id, 'whatsapp', 'in-' || gen_random_uuid(), %s, 'Dag', %s::uuid"
+        "  from public.provider_accounts where garage_id = %s and channel = 'whatsapp' and is_active",
+        sender,
+        customer_id,
+        NOORD,
+    )
+
+
+def test_an_account_for_whatsapp_is_tried_with_a_number_that_wrote(database: Database) -> None:
+    query = "select public.test_provider_account(id, %s) from public.provider_accounts"
+    query += " where channel = 'whatsapp' and is_active"
+    status = "select test_status || ' ' || coalesce(test_reason, '') from public.provider_accounts"
+    status += " where garage_id = %s and channel = 'whatsapp' and is_active"
+    for number in ("+32470999001", "+32470999002"):
+        if number.endswith("2"):
+            wrote(database, None, number)
+        with OLGA.acting(database) as connection:
+            connection.execute(query.encode(), (number,))
+            connection.commit()
+        claimed = claim(database, "send")
+        if number.endswith("1"):
+            assert claimed == []
+            assert look(database, status, NOORD) == "failed whatsapp_window_closed"
+        else:
+            assert claimed[0]["job"]["has_open_window"] is True
+            finish(database, "send", claimed[0])
+            assert look(database, status, NOORD) == "ok "
+
+
+def test_who_may_not_be_written_to_still_gets_what_lets_them_in(database: Database) -> None:
+    (ordinary,) = told(database)
+    with database.connect() as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            "with asked as ("
+            " insert into public.rights_requests (garage_id, customer_id, kind, due_on, status)"
+            " values (%s, %s, 'restriction', current_date, 'received') returning garage_id, customer_id, id)"
+            " insert into public.customer_restrictions (garage_id, customer_id, request_id)"
+            " select garage_id, customer_id, id from asked",
+            (NOORD, CARLA.customer_id),
+        )
+    notice = "select private.notify_of_change(a, 'pin_changed') from public.portal_accounts a where a.id = %s"
+    change(database, notice, CARLA.account_id)
+    assert [c["job"]["template"] for c in claim(database, "send")] == ["portal_notice"]
+    assert look(database, WAITING, ordinary["id"]) == "failed restricted"
+
+
+def test_what_lets_somebody_in_does_not_wait_behind_thousands(database: Database) -> None:
+    busy = "insert into private.send_paces values (%s, clock_timestamp() + interval '10 minutes')"
+    change(database, busy, NOORD)
+    told(database)
+    assert claim(database, "send") == []
+    notice = "select private.notify_of_change(a, 'pin_changed') from public.portal_accounts a where a.id = %s"
+    change(database, notice, CARLA.account_id)
+    assert [c["job"]["template"] for c in claim(database, "send")] == ["portal_notice"]
+
+
+def test_what_was_given_up_uses_no_limit_up(database: Database) -> None:
+    settings(database, recipient_daily_limit=1)
+    (first,) = told(database)
+    with database.connect() as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            "insert into public.customer_opt_outs (garage_id, customer_id, channel) values (%s, %s, 'email')",
+            (NOORD, CARLA.customer_id),
+        )
+    assert claim(database, "send") == []
+    assert look(database, WAITING, first["id"]) == "failed opted_out"
+    change(database, "delete from public.customer_opt_outs")
+    told(database)
+    assert len(claim(database, "send")) == 1
+
+
+@pytest.mark.req("P14")
+def test_a_push_goes_to_no_phone_that_signed_out(database: Database) -> None:
+    told(database)
+    retire = "update public.push_devices set retired_at = %s where portal_device_id = %s"
+    change(database, retire, datetime(2026, 1, 1, tzinfo=UTC), CARLA.portal_device_id)
+    assert claim(database, "push") == []
+    why = "select distinct status || ' ' || last_error from public.push_notifications"
+    assert look(database, why) == "failed device_retired"
+    change(database, retire, None, CARLA.portal_device_id)
+    told(database)
+    assert len(claim(database, "push")) == 1
 
 
 def test_who_opted_out_in_the_meantime_is_not_written_to(database: Database) -> None:

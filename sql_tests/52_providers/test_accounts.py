@@ -67,6 +67,19 @@ def test_a_key_is_shown_to_nobody_and_stands_in_no_table_but_the_vault(database:
     assert found == []
 
 
+@pytest.mark.req("D9")
+def test_an_account_keeps_its_id_when_it_learns_how_its_webhooks_are_verified(database: Database) -> None:
+    renew = "select public.replace_provider_secret(%s, %s, %s)"
+    key = "select webhook_public_key from public.provider_accounts where id = %s"
+    with OLGA.acting(database) as connection:
+        account = set_up(connection)
+        assert one(connection, key, account) is None
+        connection.execute(renew, (account, CANARY, "MFkwEwYHKoZIzj0CAQYI"))
+        connection.execute(renew, (account, CANARY + "2", None))
+        assert one(connection, key, account) == "MFkwEwYHKoZIzj0CAQYI"
+        assert str(one(connection, IN_USE, NOORD)) == account
+
+
 def test_only_who_may_write_providers_sets_one_up(database: Database) -> None:
     for member in (RITA, MARC):
         with member.acting(database) as connection, refused("permission_missing", 403):

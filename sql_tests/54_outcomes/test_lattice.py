@@ -149,6 +149,31 @@ def test_a_failure_of_an_earlier_attempt_does_not_fail_the_present_one(database:
     assert status_of(database, message) == "failed"
 
 
+def test_what_went_out_before_and_failed_does_not_pass_for_the_next_attempt(database: Database) -> None:
+    message = sent(database, CARLA.customer_id, provider_id="msg-1")
+    tell(database, event(message, "sent", provider_id="msg-1"), event(message, "failed", provider_id="msg-1"))
+    assert status_of(database, message) == "failed"
+    again = (
+        "update public.communications set status = 'queued' where id = %s",
+        "update public.communications set status = 'sending', attempt = 2, claimed_at = clock_timestamp()"
+        " where id = %s",
+    )
+    for step in again:
+        change(database, step, message)
+    outcome(database, message, "queued")
+    assert status_of(database, message) == "queued", "it is still to be tried"
+    tell(database, event(message, "sent", provider_id="msg-1", event="deferred"))
+    assert status_of(database, message) == "queued"
+
+
+def test_what_went_out_unanswered_counts_when_it_is_to_be_sent_again(database: Database) -> None:
+    message = under_way(database, CARLA.customer_id)
+    outcome(database, message, "unknown")
+    change(database, "update public.communications set status = 'queued' where id = %s", message)
+    tell(database, event(message, "sent", provider_id="msg-1"))
+    assert status_of(database, message) == "sent", "it is not sent twice"
+
+
 def test_an_arrival_counts_for_every_attempt_and_nothing_is_sent_twice(database: Database) -> None:
     message = under_way(database, CARLA.customer_id)
     outcome(database, message, "unknown")

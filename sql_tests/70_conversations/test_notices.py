@@ -224,6 +224,35 @@ def test_no_mail_is_sent_to_who_cannot_or_will_not_have_it(connection: Connectio
         assert waiting(connection, thread)["mail"] == 0
 
 
+def tell(database: Database, queue: str) -> None:
+    """Send the one notice that waits in a queue, and see that it says nothing of the message."""
+    assert claim(database, queue) == []
+    with database.connect() as connection:
+        connection.execute(f"select pgmq.set_vt('{queue}', msg_id, 0) from pgmq.q_{queue}".encode())
+    (claimed,) = claim(database, queue)
+    assert claimed["job"]["template"] == "message_received"
+    assert "Kom maar" not in str(claimed["job"]) and "Ja" not in str(claimed["job"])
+    finish(database, queue, claimed)
+
+
+def test_a_notice_that_failed_silences_nobody(connection: Connection) -> None:
+    thread = thread_of(connection, CARLA)
+    mails = "select count(*) from public.communications where conversation_id = %s"
+    as_owner(connection, CARLA.actor, f"select portal.mark_conversation_read('{thread}')")
+    connection.execute(NO_PHONE)
+    before = one(connection, mails, thread)
+    as_owner(connection, RITA, ANSWER, NOORD, thread, "Hij is klaar")
+    as_owner(connection, RITA, ANSWER, NOORD, thread, "Nog iets")
+    assert one(connection, mails, thread) == before + 1
+    connection.execute(
+        "update public.communications set status = 'failed', last_error = 'http_400'"
+        " where conversation_id = %s and status = 'queued'",
+        (thread,),
+    )
+    as_owner(connection, RITA, ANSWER, NOORD, thread, "En nog iets")
+    assert one(connection, mails, thread) == before + 2
+
+
 @pytest.mark.req("D8")
 def test_a_notice_waits_and_then_says_that_there_is_a_message(fresh_database: Database) -> None:
     session, _ = sign_in(fresh_database, CARLA)
@@ -234,19 +263,13 @@ def test_a_notice_waits_and_then_says_that_there_is_a_message(fresh_database: Da
     with RITA.acting(fresh_database) as connection:
         connection.execute(ANSWER, (NOORD, thread, "Ja"))
         connection.commit()
+    tell(fresh_database, "push")
     with fresh_database.connect() as connection:
         connection.execute(NO_PHONE)
     with RITA.acting(fresh_database) as connection:
         connection.execute(ANSWER, (NOORD, thread, "Kom maar"))
         connection.commit()
-    for queue in ("push", "send"):
-        assert claim(fresh_database, queue) == []
-        with fresh_database.connect() as connection:
-            connection.execute(f"select pgmq.set_vt('{queue}', msg_id, 0) from pgmq.q_{queue}".encode())
-        (claimed,) = claim(fresh_database, queue)
-        assert claimed["job"]["template"] == "message_received"
-        assert "Kom maar" not in str(claimed["job"]) and "Ja" not in str(claimed["job"])
-        finish(fresh_database, queue, claimed)
+    tell(fresh_database, "send")
     with carla.acting(fresh_database) as connection:
         connection.execute("select portal.mark_conversation_read(%s)", (thread,))
         connection.commit()

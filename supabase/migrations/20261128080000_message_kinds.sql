@@ -1,5 +1,5 @@
 -- The kinds of message there are, one row each: what it says (a function), what must be switched on, by
--- which channels it may go. Nothing else in SQL knows a kind by name.
+-- which channels it may go. A new kind is a new row: the queue asks nothing else about it.
 
 create table private.message_kinds (
     kind text primary key,

@@ -170,7 +170,8 @@ begin
     return account_id;
 end $$;
 
-create function private.replace_provider_secret(provider_account_id uuid, secret text)
+create function private.replace_provider_secret(provider_account_id uuid, secret text,
+    webhook_public_key text)
 returns void
 language plpgsql
 volatile
@@ -191,7 +192,9 @@ begin
     perform vault.update_secret(account.secret_id, secret);
     update public.provider_accounts a
        set secret_tail = right(secret, 4), test_status = 'untested', test_reason = null,
-           tested_at = null
+           tested_at = null,
+           webhook_public_key = coalesce(replace_provider_secret.webhook_public_key,
+               a.webhook_public_key)
      where a.id = account.id;
 end $$;
 
@@ -261,16 +264,18 @@ begin atomic
 end;
 comment on function public.set_provider_account is
     'Sends by this account of the garage from now on; the key is kept where nobody reads it. The account''s id';
-create function public.replace_provider_secret(provider_account_id uuid, secret text)
+create function public.replace_provider_secret(provider_account_id uuid, secret text,
+    webhook_public_key text default null)
 returns void
 language sql
 volatile
 set search_path = pg_catalog, pg_temp
 begin atomic
     select private.replace_provider_secret(replace_provider_secret.provider_account_id,
-        replace_provider_secret.secret);
+        replace_provider_secret.secret, replace_provider_secret.webhook_public_key);
 end;
-comment on function public.replace_provider_secret is 'A new key for the same account';
+comment on function public.replace_provider_secret is
+    'A new key for the same account, and if given the key its webhooks are verified with: the account keeps its id, which is in their address';
 create function public.remove_provider_account(provider_account_id uuid)
 returns void
 language sql

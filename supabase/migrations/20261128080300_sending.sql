@@ -99,6 +99,24 @@ begin
         else jsonb_set(content, '{attachment}', 'null') end;
 end $$;
 
+create function private.is_window_open(communication public.communications)
+returns boolean
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if communication.customer_id is not null then
+        return private.has_open_window(communication.garage_id, communication.customer_id);
+    end if;
+    return exists (select from public.inbound_messages i
+                    where i.garage_id = communication.garage_id and i.channel = 'whatsapp'
+                      and i.sender_address = communication.recipient
+                      and i.created_at > now() - interval '24 hours');
+end $$;
+comment on function private.is_window_open is
+    'Did its addressee write by WhatsApp within 24 hours, so that free text may answer?';
+
 -- Why a message may never go; null when it may.
 create function private.hindrance_to(communication public.communications,
     kind private.message_kinds, account public.provider_accounts, wording jsonb)
@@ -112,13 +130,16 @@ as $$
         when private.is_suppressed(communication.garage_id, communication.channel,
             communication.recipient) then 'suppressed'
         when communication.customer_id is not null
+            and not (kind.is_about_access and kind.kind <> 'portal_invited')
             and not private.may_contact(communication.garage_id, communication.customer_id)
             then 'restricted'
         when not kind.is_about_access and not private.wants(communication.garage_id,
             communication.customer_id, communication.channel) then 'opted_out'
         when communication.channel = 'whatsapp' and wording ->> 'content_sid' is null
-            and not private.has_open_window(communication.garage_id, communication.customer_id)
-            then 'whatsapp_window_closed' end;
+            and not private.is_window_open(communication) then 'whatsapp_window_closed'
+        when communication.provider_account_id is not null and communication.attempt = 0
+            and communication.provider_account_id is distinct from account.id
+            then 'account_replaced' end;
 $$;
 
 create function private.give_up_communication(communication public.communications, reason text)
@@ -211,8 +232,8 @@ begin
                     else account.sender_address end,
                 'name', coalesce(account.sender_name, g.trade_name), 'reply_to', g.email),
             'account', private.account_with_key(account), 'wording', wording,
-            'has_open_window', communication.channel = 'whatsapp' and private.has_open_window(
-                communication.garage_id, communication.customer_id))
+            'has_open_window', communication.channel = 'whatsapp'
+                and private.is_window_open(communication))
           from public.garages g where g.id = communication.garage_id);
 end $$;
 
@@ -227,6 +248,7 @@ declare
     kind private.message_kinds;
     device public.push_devices;
     customer uuid;
+    hindrance text;
     is_open boolean;
     quiet_end timestamptz;
 begin
@@ -262,16 +284,17 @@ begin
       from public.portal_devices d
       join public.portal_accounts a on a.garage_id = d.garage_id and a.id = d.account_id
      where d.garage_id = device.garage_id and d.id = device.portal_device_id;
+    -- A phone that signed out may be in other hands.
+    hindrance := case when device.retired_at is not null then 'device_retired'
+        when not private.may_contact(push.garage_id, customer) then 'restricted' end;
     update public.push_notifications t
-       set status = case when private.may_contact(push.garage_id, customer) then 'sending'
-               else 'failed' end,
-           last_error = case when private.may_contact(push.garage_id, customer) then t.last_error
-               else 'restricted' end,
+       set status = case when hindrance is null then 'sending' else 'failed' end,
+           last_error = coalesce(hindrance, t.last_error),
            attempt = t.attempt + 1, claimed_at = clock_timestamp()
      where t.id = push.id
     returning * into push;
-    if push.status = 'failed' then
-        perform private.record_attempt('push', push.id, push.attempt, 'give_up', 'restricted', '{}');
+    if hindrance is not null then
+        perform private.record_attempt('push', push.id, push.attempt, 'give_up', hindrance, '{}');
         return null;
     end if;
     return jsonb_build_object(
@@ -362,11 +385,6 @@ begin
      where c.id = finish_communication.id and c.attempt = finish_communication.attempt
        and c.status = 'sending' and k.kind = c.template
     returning c.* into communication;
-    update public.provider_accounts a
-       set test_status = case when communication.status = 'sent' then 'ok' else 'failed' end,
-           test_reason = communication.last_error, tested_at = clock_timestamp()
-     where communication.template = 'provider_test' and communication.status <> 'queued'
-       and a.garage_id = communication.garage_id and a.id = communication.provider_account_id;
     return communication.status;
 end $$;
 
@@ -436,3 +454,23 @@ begin
     perform private.refuse('delivery_not_retryable', 'There is nothing to retry here',
         'Only what failed or is unknown can be retried; an invitation is sent again instead', 409);
 end $$;
+
+-- What became of a test stands on the account, however and whenever it was settled.
+create function private.tg_communications__note_test()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update public.provider_accounts a
+       set test_status = case when new.status in ('sent', 'delivered', 'read') then 'ok'
+               else 'failed' end,
+           test_reason = new.last_error, tested_at = clock_timestamp()
+     where a.garage_id = new.garage_id and a.id = new.provider_account_id;
+    return null;
+end $$;
+create trigger _500_note_test after update of status on public.communications
+    for each row
+    when (new.template = 'provider_test' and new.status not in ('queued', 'sending')
+        and new.status <> old.status)
+    execute function private.tg_communications__note_test();

@@ -68,7 +68,7 @@ begin
         and a.deactivated_at is null and private.has_module(c.garage_id, 'portal')
         and not exists (select from public.communications told
                          where told.garage_id = thread.garage_id
-                           and told.conversation_id = thread.id
+                           and told.conversation_id = thread.id and told.status <> 'failed'
                            and told.created_at >= coalesce(
                                (select max(m.read_at) from public.messages m
                                  where m.garage_id = thread.garage_id
@@ -183,8 +183,10 @@ begin
         perform private.refuse('too_many_tests', 'Accounts were tried ten times in this hour',
             'Wait a little, and look at the reason of the last test', 429);
     end if;
-    insert into public.communications (garage_id, channel, template, locale, recipient)
-    select garage, account.channel, 'provider_test', g.locale, test_provider_account.recipient
+    insert into public.communications (garage_id, channel, template, locale, recipient,
+        provider_account_id)
+    select garage, account.channel, 'provider_test', g.locale, test_provider_account.recipient,
+           account.id
       from public.garages g where g.id = garage
     returning id into communication_id;
     return communication_id;

@@ -27,12 +27,6 @@ begin
      where c.id = finish_communication.id and c.attempt = finish_communication.attempt
        and c.status = 'sending' and k.kind = c.template
     returning c.* into communication;
-    update public.provider_accounts a
-       set test_status = case when communication.status in ('sent', 'delivered', 'read')
-               then 'ok' else 'failed' end,
-           test_reason = communication.last_error, tested_at = clock_timestamp()
-     where communication.template = 'provider_test' and communication.status <> 'queued'
-       and a.garage_id = communication.garage_id and a.id = communication.provider_account_id;
     perform private.note_wording_problem(communication.garage_id, communication.template,
         communication.channel, communication.locale, result ->> 'wording_problem');
     return communication.status;

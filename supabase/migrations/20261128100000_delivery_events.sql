@@ -77,12 +77,18 @@ as $$
     select array_agg(e.status)
       from public.delivery_events e
      where e.garage_id = communication.garage_id and e.communication_id = communication.id
-       and (e.status <> 'failed'
-           or communication.status <> 'queued' and e.received_at >= communication.claimed_at
-               and coalesce(e.provider_id = communication.provider_message_id, true));
+       and case e.status
+           when 'failed' then communication.status <> 'queued'
+               and e.received_at >= communication.claimed_at
+               and coalesce(e.provider_id = communication.provider_message_id, true)
+           when 'sent' then not exists (
+               select from public.delivery_events f
+                where f.garage_id = e.garage_id and f.communication_id = e.communication_id
+                  and f.status = 'failed' and f.provider_id is not distinct from e.provider_id)
+           else true end;
 $$;
 comment on function private.news_of is
-    'What was told of a message: an arrival whichever attempt it was of, a failure of the present attempt alone';
+    'What was told of a message: an arrival whichever attempt it was of, a failure of the present attempt alone, and that it went out unless just that failed afterwards';
 
 create function private.tg_communications__settle()
 returns trigger

@@ -71,9 +71,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select exists (
         select from public.inbound_messages i
-          join public.customers c on c.garage_id = i.garage_id and c.id = i.customer_id
          where i.garage_id = has_open_window.garage_id and i.channel = 'whatsapp'
-           and has_open_window.customer_id in (c.id, c.merged_into_id)
+           and i.customer_id = has_open_window.customer_id
            and i.created_at > clock_timestamp() - interval '24 hours');
 $$;
 comment on function private.has_open_window is
