@@ -1,14 +1,16 @@
-"""The HTML of a garage's mail: a fragment of listed tags, written anew from what was read.
+"""The HTML of a garage's mail: a fragment of listed tags, refused with its line for anything else.
 
-What goes out is only ever text and attributes that were escaped here, so no trick of parsing can carry
-anything else: no script, form, frame, style sheet or comment, and no address that is not https.
+What goes out is what nh3 writes anew after that, so a trick of parsing that passes here still carries
+nothing: no script, form, frame, style sheet or comment, and no address that is not https.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from html import escape, unescape
+from html import unescape
+
+import nh3
 
 from workers.core.sandbox import LONGEST_OUTPUT, WordingRefused
 
@@ -44,65 +46,66 @@ def rebuilt(html: str, own: Collection[str] = (), only_own: bool = False) -> str
     `own` are addresses of ours; with `only_own` the fragment leads to those alone and shows no picture,
     so that what is secret in it can be carried nowhere else.
     """
-    written: list[str] = []
     is_open: list[str] = []
-    at, line = 0, 1
-    while at < len(html):
-        start = html.find("<", at)
-        written.append(_text(html[at:] if start < 0 else html[at:start]))
-        if start < 0:
-            break
+    line, at = 1, 0
+    while (start := html.find("<", at)) >= 0:
         line += html.count("\n", at, start)
         found = _TAG.match(html, start)
         if found is None:
             raise WordingRefused('this "<" begins no tag that can be used', line)
-        written.append(_tag(found, is_open, own, only_own, line))
+        _check(found, is_open, own, only_own, line)
         line += found[0].count("\n")
         at = found.end()
     if is_open:
         raise WordingRefused("this tag is never closed", None, is_open[-1])
-    whole = "".join(written)
+    whole = _written(html, own, only_own)
     if len(whole) > LONGEST_OUTPUT:
         raise WordingRefused(f"what it says is longer than {LONGEST_OUTPUT} characters")
     return whole
 
 
-def _text(text: str) -> str:
-    return escape(unescape(text), quote=False)
+def _written(html: str, own: Collection[str], only_own: bool) -> str:
+    def kept(tag: str, key: str, value: str) -> str | None:
+        return value if _fault(key, value, own, only_own) is None else None
+
+    return nh3.clean(
+        html,
+        tags=set(TAGS - {"img"} if only_own else TAGS),
+        attributes={"*": set(_EVERYWHERE)} | {tag: set(names) for tag, names in _OWN.items()},
+        attribute_filter=kept,
+        url_schemes={"https", "mailto", "tel"} | {address.partition(":")[0] for address in own},
+        link_rel=None,
+    )
 
 
-def _tag(found: re.Match[str], is_open: list[str], own: Collection[str], only_own: bool, line: int) -> str:
+def _check(found: re.Match[str], is_open: list[str], own: Collection[str], only_own: bool, line: int) -> None:
     name = found["name"].lower()
     if name not in TAGS:
         raise WordingRefused("this tag is not allowed", line, name)
     if found["end"]:
-        _close(name, is_open, line)
-        return f"</{name}>"
+        if not is_open or is_open[-1] != name:
+            raise WordingRefused("this closes nothing", line, name)
+        is_open.pop()
+        return
     if only_own and name == "img":
         raise WordingRefused("a message about access shows no picture", line)
     if name not in _VOID:
         is_open.append(name)
-    return f"<{name}{_attributes(name, found['attributes'], own, only_own, line)}>"
-
-
-def _close(name: str, is_open: list[str], line: int) -> None:
-    if name in _VOID or not is_open or is_open[-1] != name:
-        raise WordingRefused("this closes nothing", line, name)
-    is_open.pop()
-
-
-def _attributes(name: str, source: str, own: Collection[str], only_own: bool, line: int) -> str:
-    written = ""
-    for key, double, single in _ATTRIBUTE.findall(source):
-        key, value = key.lower(), unescape(double or single)
+    for key, double, single in _ATTRIBUTE.findall(found["attributes"]):
+        key = key.lower()
         if key not in _EVERYWHERE and key not in _OWN.get(name, frozenset()):
             raise WordingRefused(f"this attribute of {name} is not allowed", line, key)
-        if key == "style" and (not _STYLE.fullmatch(value) or _BAD_STYLE.search(value)):
-            raise WordingRefused("this style is not allowed", line)
-        if key in ("href", "src") and not _is_address(key, value, own, only_own):
-            raise WordingRefused("this address is not allowed (https, mailto, tel)", line, key)
-        written += f' {key}="{escape(value)}"'
-    return written
+        fault = _fault(key, unescape(double or single), own, only_own)
+        if fault is not None:
+            raise WordingRefused(fault, line, key)
+
+
+def _fault(key: str, value: str, own: Collection[str], only_own: bool) -> str | None:
+    if key == "style" and (not _STYLE.fullmatch(value) or _BAD_STYLE.search(value)):
+        return "this style is not allowed"
+    if key in ("href", "src") and not _is_address(key, value, own, only_own):
+        return "this address is not allowed (https, mailto, tel)"
+    return None
 
 
 def _is_address(key: str, value: str, own: Collection[str], only_own: bool) -> bool:
