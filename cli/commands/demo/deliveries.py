@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,12 +10,9 @@ from supabase import Client
 
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack
-from cli.errors import CommandFailed
-from cli.output import progress
+from cli.commands.demo.waiting import wait_for
 
 Record = dict[str, Any]
-PATIENCE_SECONDS = 60
-POLL_SECONDS = 0.1
 WOKEN_MILLISECONDS = 10_000
 FINAL = ("stored", "sent", "delivered", "failed", "unknown")
 
@@ -97,17 +93,10 @@ def _milliseconds(start: str, end: str) -> int:
 
 def _wait_for(rita: Client, table: str, invoice_id: str, label: str) -> Record:
     """The table's row of this invoice, once it is settled."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with progress(label):
-        while time.monotonic() < deadline:
-            found = rita.table(table).select("*").eq("invoice_id", invoice_id).execute()
-            rows = cast(list[Record], found.data)
-            if rows and rows[0]["status"] in FINAL:
-                return rows[0]
-            time.sleep(POLL_SECONDS)
-    raise CommandFailed(
-        "demo_timeout",
-        f"{label} took more than {PATIENCE_SECONDS} seconds",
-        "no worker finished it",
-        "See `autexor stack status` and the worker's log",
-    )
+
+    def find() -> Record | None:
+        query = rita.table(table).select("*").eq("invoice_id", invoice_id)
+        rows = cast(list[Record], query.execute().data)
+        return rows[0] if rows and rows[0]["status"] in FINAL else None
+
+    return wait_for(label, find)

@@ -1,7 +1,6 @@
 """A new customer: Olga invites Nele by mail, who chooses password and PIN on her phone and is in."""
 
 import re
-import time
 from typing import Any, cast
 from uuid import uuid4
 
@@ -13,10 +12,9 @@ from cli.commands.demo.cast import NOORD, PortalCustomer
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack
 from cli.commands.demo.portal import login
-from cli.errors import CommandFailed
+from cli.commands.demo.waiting import mails_to, wait_for
 
 Record = dict[str, Any]
-PATIENCE_SECONDS = 60
 LINK = re.compile(r"/activate#garage=([0-9a-f-]{36})&token=([0-9a-f]{64})")
 
 
@@ -59,18 +57,12 @@ def _invite(stack: LocalStack, olga: Client, nele: PortalCustomer) -> tuple[str,
     row = {"garage_id": NOORD, "full_name": "Nele Nieuw", "email": nele.email}
     customer = cast(list[Record], olga.table("customers").insert(row).execute().data)[0]
     olga.rpc("invite_customer", {"customer_id": customer["id"]}).execute()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        for item in httpx.get(f"{stack.inbox_url}.json", timeout=10).json():
-            if nele.email in str(item.get("to")) and (found := LINK.search(item["text"])):
-                return found[1], found[2]
-        time.sleep(0.1)
-    raise CommandFailed(
-        "demo_timeout",
-        f"The invitation took more than {PATIENCE_SECONDS} seconds",
-        "no worker finished it",
-        "See `autexor stack status` and the worker's log",
-    )
+
+    def find() -> tuple[str, str] | None:
+        links = (LINK.search(mail["text"]) for mail in mails_to(stack, nele.email))
+        return next(((link[1], link[2]) for link in links if link), None)
+
+    return wait_for("The invitation", find)
 
 
 def _activate(stack: LocalStack, nele: PortalCustomer, token: str, pin: str = "") -> httpx.Response:

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +13,10 @@ from cli.commands.demo.cast import NOORD
 from cli.commands.demo.check_in import BUCKET, PHOTO
 from cli.commands.demo.denials import refusal
 from cli.commands.demo.facts import Facts
-from cli.errors import CommandFailed
+from cli.commands.demo.waiting import wait_for
 from cli.subject_export.answers import erasure_plan, export
 
 Record = dict[str, Any]
-PATIENCE_SECONDS = 60
 
 
 def answer_a_request(olga: Client, rita: Client, facts: Facts) -> None:
@@ -101,7 +99,7 @@ def _erase(olga: Client, request: Record, facts: Facts) -> None:
         actual=refusal(lambda: olga.rpc("execute_erasure", stale).execute()),
     )
     olga.rpc("execute_erasure", {**stale, "plan_sha256": plan["sha256"]}).execute()
-    done = _wait_until_done(olga, request["id"])
+    done = wait_for("Removing a file", lambda: _done(olga, request["id"]))
     facts.prove(
         "it is executed at once, and a worker removes the file",
         done["evidence"].get("files_removed") == 1,
@@ -135,20 +133,10 @@ def _receive(rita: Client, customer_id: str, kind: str) -> Record:
     return cast(Record, answer[0] if isinstance(answer, list) else answer)
 
 
-def _wait_until_done(olga: Client, request_id: str) -> Record:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        found = olga.table("rights_requests").select("status,evidence").eq("id", request_id).execute()
-        (row,) = cast(list[Record], found.data)
-        if row["status"] == "done":
-            return row
-        time.sleep(0.1)
-    raise CommandFailed(
-        "demo_timeout",
-        f"Removing a file took more than {PATIENCE_SECONDS} seconds",
-        "no worker finished it",
-        "See `autexor stack status` and the worker's log",
-    )
+def _done(olga: Client, request_id: str) -> Record | None:
+    query = olga.table("rights_requests").select("status,evidence").eq("id", request_id)
+    (row,) = cast(list[Record], query.execute().data)
+    return row if row["status"] == "done" else None
 
 
 def _insert(member: Client, table: str, **row: object) -> Record:

@@ -1,9 +1,7 @@
 """A customer without e-mail: told by text through the garage's own account, answers, and says stop."""
 
 import secrets
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 from supabase import Client
@@ -12,11 +10,9 @@ from cli.commands.demo.cast import NOORD
 from cli.commands.demo.denials import refusal
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack
-from cli.errors import CommandFailed
+from cli.commands.demo.waiting import wait_for
 
 Record = dict[str, Any]
-T = TypeVar("T")
-PATIENCE_SECONDS = 60
 SENDER = "+32460000001"
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 ANSWER = "Prima, ik kom om vijf uur."
@@ -42,7 +38,7 @@ def tell_by_text(stack: LocalStack, olga: Client, rita: Client, facts: Facts) ->
         tom["phone"],
     )
     _write(stack, account_id, tom, ANSWER)
-    talk = _wait("The answer", lambda: _talk(rita, tom))
+    talk = wait_for("The answer", lambda: _talk(rita, tom) or None)
     facts.prove("his answer arrives in the conversation", talk[-1]["body"] == ANSWER, talk[-1]["body"])
     _write(stack, account_id, tom, "STOP")
     facts.deny(
@@ -105,7 +101,7 @@ def _settled(rita: Client, communication_id: str) -> Record:
         row = _rows(rita.table("communications").select("*").eq("id", communication_id))[0]
         return row if row["status"] in ("delivered", "failed", "unknown") else None
 
-    return _wait("The text", find)
+    return wait_for("The text", find)
 
 
 def _write(stack: LocalStack, account_id: str, tom: Record, body: str) -> None:
@@ -117,20 +113,6 @@ def _write(stack: LocalStack, account_id: str, tom: Record, body: str) -> None:
 def _talk(rita: Client, tom: Record) -> list[Record]:
     query = rita.table("messages").select("body,conversations!inner(customer_id)")
     return _rows(query.eq("conversations.customer_id", tom["id"]).eq("sender", "customer"))
-
-
-def _wait(label: str, find: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := find():
-            return found
-        time.sleep(0.1)
-    raise CommandFailed(
-        "demo_timeout",
-        f"{label} took more than {PATIENCE_SECONDS} seconds",
-        "no worker finished it",
-        "See `autexor stack status` and the worker's log",
-    )
 
 
 def _rows(query: Any) -> list[Record]:

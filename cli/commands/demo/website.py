@@ -1,7 +1,6 @@
 """Autexor's own website: a visitor asks for a demo, a machine is held up, an operator takes it up."""
 
 import sys
-import time
 from random import randrange
 from typing import Any, cast
 from uuid import uuid4
@@ -13,10 +12,9 @@ from cli.client import anonymous
 from cli.commands.demo.denials import refusal
 from cli.commands.demo.facts import Facts
 from cli.commands.demo.local_stack import LocalStack
-from cli.errors import CommandFailed
+from cli.commands.demo.waiting import mails_to, wait_for
 
 Record = dict[str, Any]
-PATIENCE_SECONDS = 60
 NAME, WORDS = "Vera Bezoeker", "Werkt dit ook met twee vestigingen?"
 BURST = 11
 
@@ -31,7 +29,7 @@ def ask_for_a_demo(stack: LocalStack, ada: Client, olga: Client, facts: Facts) -
         facts.prove("it is received", answer.json() == {"is_received": True}, answer.status_code)
         filled = {**request, "homepage": "https://spam.example"}
         codes = [browser.post("/submit_request", json=filled).status_code for _ in range(BURST)]
-    mail = _mailed(stack, email)
+    mail = wait_for("The mail to the visitor", lambda: next(mails_to(stack, email), None))
     facts.prove("she is thanked by mail", "autexor.be" in mail["text"], mail["subject"])
     facts.prove("in fixed words: nothing she typed is in it", NAME not in mail["text"] + mail["subject"])
     facts.deny(
@@ -72,19 +70,4 @@ def _browser(stack: LocalStack) -> httpx.Client:
         headers={"apikey": stack.anon_key, "content-profile": "website"},
         transport=httpx.HTTPTransport(local_address=own),
         timeout=30,
-    )
-
-
-def _mailed(stack: LocalStack, email: str) -> Record:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        for item in httpx.get(f"{stack.inbox_url}.json", timeout=10).json():
-            if email in str(item.get("to")):
-                return cast(Record, item)
-        time.sleep(0.1)
-    raise CommandFailed(
-        "demo_timeout",
-        f"The mail to the visitor took more than {PATIENCE_SECONDS} seconds",
-        "no worker finished it",
-        "See `autexor stack status` and the worker's log",
     )
