@@ -64,6 +64,7 @@ def run_loop(settings: WorkerSettings) -> None:
     from workers.adapters.prometheus import PrometheusMeter
     from workers.adapters.realtime import RealtimeDoorbell
     from workers.adapters.storage import SupabaseFiles
+    from workers.core.values import Sites
     from workers.health import HealthServer
     from workers.loop import Loop
     from workers.ports import Ports
@@ -79,7 +80,8 @@ def run_loop(settings: WorkerSettings) -> None:
         providers = build_providers(settings)
         for adapter in (queue, pusher, providers, files, pdf):
             opened.callback(adapter.close)
-        ports = Ports(files, pdf, providers, pusher, portal_url=settings.portal_url, dms_url=settings.dms_url)
+        sites = Sites(settings.portal_url, settings.dms_url, settings.edge_url)
+        ports = Ports(files, pdf, providers, pusher, sites)
         meter = PrometheusMeter(queue.metrics, settings.lanes)
         doorbell = RealtimeDoorbell(settings.supabase_url, service_key, meter)
         opened.callback(doorbell.stop)

@@ -13,6 +13,7 @@ from workers.core.jobs import QueueName, Recipient, Sender
 from workers.core.messages import Mail, Push
 from workers.core.outcomes import Outcome
 from workers.core.text import Typeface
+from workers.core.values import Sites
 
 
 @dataclass(frozen=True)
@@ -272,11 +273,10 @@ class Silence:
 
 @dataclass(frozen=True)
 class Ports:
-    """What a handler may reach, and where mails point to: the customers' portal, the garages' DMS."""
+    """What a handler may reach, and where mails lead."""
 
     files: Files
     pdf: Pdf
     providers: Providers
     pusher: Pusher
-    portal_url: str
-    dms_url: str
+    sites: Sites

@@ -53,7 +53,10 @@ def _filter_rows() -> list[list[str]]:
 def _stop_rows() -> list[list[str]]:
     channels: tuple[Channel, ...] = ("email", "sms", "whatsapp")
     return [
-        [channel, *(footer("work_ready", channel, locale, "…") or "" for locale in LOCALES)]
+        [
+            channel,
+            *((footer("work_ready", channel, locale, "…") or "").replace("\n", " ⏎ ") for locale in LOCALES),
+        ]
         for channel in channels
     ]
 

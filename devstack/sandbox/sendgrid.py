@@ -48,6 +48,11 @@ _FIELDS = frozenset(
     }
 )
 
+_RESERVED_HEADERS = frozenset(
+    {"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding"}
+    | {"to", "from", "subject", "reply-to", "cc", "bcc"}
+)
+
 Problem = tuple[str, str]
 
 
@@ -117,6 +122,7 @@ def _problems(mail: dict[str, Any]) -> Iterator[Problem]:
         yield from _subject_problems(mail)
         yield from _content_problems(mail.get("content"))
     yield from _attachment_problems(mail.get("attachments", []))
+    yield from _header_problems(mail.get("headers", {}))
 
 
 def _personalization_problems(parts: Any) -> Iterator[Problem]:
@@ -185,6 +191,15 @@ def _attachment_problems(files: Any) -> Iterator[Problem]:
                 yield "The attachment content must be base64 encoded.", f"attachments.{n}.content"
 
 
+def _header_problems(headers: Any) -> Iterator[Problem]:
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        yield "The headers parameter must be an object of strings.", "headers"
+        return
+    for name in headers:
+        if name.lower() in _RESERVED_HEADERS:
+            yield f"The header {name} is reserved.", f"headers.{name}"
+
+
 def _is_base64(text: str) -> bool:
     try:
         base64.b64decode(text, validate=True)
@@ -210,6 +225,7 @@ def _content(mail: dict[str, Any]) -> dict[str, Any]:
         "subject": mail.get("subject") or parts[0].get("subject"),
         "text": texts.get("text/plain"),
         "html": texts.get("text/html"),
+        "headers": mail.get("headers") or {},
         "provider": "sendgrid",
         "request": rest,
     }

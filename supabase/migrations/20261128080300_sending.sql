@@ -233,7 +233,9 @@ begin
                 'name', coalesce(account.sender_name, g.trade_name), 'reply_to', g.email),
             'account', private.account_with_key(account), 'wording', wording,
             'has_open_window', communication.channel = 'whatsapp'
-                and private.is_window_open(communication))
+                and private.is_window_open(communication),
+            'opt_out_token', case when communication.channel = 'email'
+                and not kind.is_about_access then private.opt_out_token(communication.id) end)
           from public.garages g where g.id = communication.garage_id);
 end $$;
 

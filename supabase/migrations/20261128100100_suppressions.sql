@@ -76,18 +76,6 @@ $$;
 comment on function private.suppress is
     'No more messages of this garage to this address on this channel; the first reason stays';
 
--- The customer's own word goes beside it: what they want outlives a number that changes hands.
-create function private.opt_out(garage_id uuid, customer_ids uuid[], channel text)
-returns void
-language sql
-volatile
-set search_path = pg_catalog, pg_temp
-as $$
-    insert into public.customer_opt_outs (garage_id, customer_id, channel, reason)
-    select opt_out.garage_id, c, opt_out.channel, 'STOP' from unnest(customer_ids) c order by c
-    on conflict do nothing;
-$$;
-
 create function private.lift_suppression(suppression_id uuid, reason text)
 returns void
 language plpgsql

@@ -22,6 +22,7 @@ from devstack.stack import Stack
 from workers.adapters.memory import MemoryPdf, MemoryProviders, MemoryPusher
 from workers.adapters.postgres import PostgresQueue
 from workers.adapters.storage import SupabaseFiles
+from workers.core.values import Sites
 from workers.handlers import handle
 from workers.lane import Lane
 from workers.ports import Ports
@@ -77,7 +78,11 @@ def erasing(stack: Stack) -> Iterator[Lane]:
     queue.open()
     with closing(queue), closing(SupabaseFiles(settings["API_URL"], settings["SERVICE_ROLE_KEY"])) as files:
         ports = Ports(
-            files, MemoryPdf(), MemoryProviders(), MemoryPusher(), "https://p.test", "https://d.test"
+            files,
+            MemoryPdf(),
+            MemoryProviders(),
+            MemoryPusher(),
+            Sites("https://p.test", "https://d.test", "https://e.test"),
         )
         yield Lane("erase", queue, ports, 1, threading.Event(), handle)
 

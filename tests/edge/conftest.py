@@ -26,6 +26,7 @@ from workers.edge.database import Database
 from workers.edge.documents import Documents
 from workers.edge.endpoints import Admission, Edge
 from workers.edge.keys import SigningKey, SigningKeys
+from workers.edge.opt_out_database import OptOuts
 from workers.edge.proofs import Proofs
 from workers.edge.secrets import SecretVerifier, hash_secret
 from workers.edge.storage import StorageSigner
@@ -219,6 +220,7 @@ def make_edge(
             webhooks=Webhooks(
                 WebhookDatabase(calls), "https://project.supabase.test/functions/v1", sendgrid_webhook_key
             ),
+            opt_outs=OptOuts(calls),
             trusted_proxies=tuple(ip_network(network) for network in trusted),
             logins=Admission(logins),
         )

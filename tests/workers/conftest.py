@@ -16,10 +16,14 @@ import pytest
 from workers.adapters.memory import MemoryFiles, MemoryMailer, MemoryPdf, MemoryProviders, MemoryPusher
 from workers.adapters.pdf import ChildProcessPdf
 from workers.core.jobs import PushJob, RenderJob, SendJob, Snapshot
+from workers.core.kinds import KINDS
+from workers.core.values import Sites
 from workers.ports import Ports
 
 GARAGE_NOORD = "11111111-0000-4000-8000-000000000001"
 SUBJECT = "99999999-0000-4000-8000-000000000001"
+SITES = Sites("https://portal.autexor.be", "https://app.autexor.be", "https://edge.autexor.be")
+OPT_OUT_TOKEN = SUBJECT.replace("-", "") + "0123456789abcdef" * 2
 GOLDEN = Path(__file__).parent / "golden"
 DESCRIPTIONS = (
     "Groot onderhoud met motorolie 5W-30",
@@ -209,7 +213,7 @@ def send_payload() -> Callable[..., dict[str, Any]]:
             "structured_communication": "+++001/2345/60325+++",
             "iban": "BE68539007547034",
         }
-        return {
+        payload = {
             "kind": "send_message",
             "subject_id": SUBJECT,
             "garage_id": GARAGE_NOORD,
@@ -227,6 +231,8 @@ def send_payload() -> Callable[..., dict[str, Any]]:
             "attachment": None,
             **changes,
         }
+        can_stop = payload["channel"] == "email" and KINDS[payload["template"]].can_stop
+        return {"opt_out_token": OPT_OUT_TOKEN if can_stop else None, **payload}
 
     return make
 
@@ -282,8 +288,7 @@ class MemoryPorts(Ports):
     pdf: MemoryPdf = field(default_factory=MemoryPdf)
     providers: MemoryProviders = field(default_factory=MemoryProviders)
     pusher: MemoryPusher = field(default_factory=MemoryPusher)
-    portal_url: str = "https://portal.autexor.be"
-    dms_url: str = "https://app.autexor.be"
+    sites: Sites = SITES
 
     @property
     def mailer(self) -> MemoryMailer:

@@ -80,7 +80,11 @@ def test_a_mail_goes_out_with_the_stored_document(
     assert isinstance(outcome, Done)
     assert outcome.result["provider_message_id"] == "mail-1"
     assert outcome.result["subject"] == sent.mail.subject
-    assert outcome.result["body_html"] == sent.mail.html
+    token = job.opt_out_token.get_secret_value()
+    assert sent.mail.opt_out_url == f"https://edge.autexor.be/opt-out/{token}"
+    assert token in sent.mail.html and token in sent.mail.text
+    assert outcome.result["body_html"] == sent.mail.html.replace(token, "…")
+    assert token not in str(outcome.result), "who reads what was sent cannot stop it in the customer's name"
 
 
 @pytest.mark.req("D8")

@@ -9,10 +9,12 @@ from workers.core.jobs import PushDetails, PushTemplate, SendJob
 from workers.core.kinds import KINDS
 from workers.core.messages import Mail, render_mail, render_push
 from workers.core.payload import LOCALES, Locale
+from workers.core.values import Sites
 
 TEMPLATES = Path(__file__).parents[2] / "workers/templates/messages"
 PORTAL = "https://portal.autexor.be"
 DMS = "https://app.autexor.be"
+SITES = Sites(PORTAL, DMS, "https://portal.autexor.be/functions/v1")
 FILE = {"bucket": "invoices", "path": "a/b/c.pdf", "filename": "2026-00001.pdf"}
 
 
@@ -35,7 +37,7 @@ def shown(mail: Mail) -> str:
 def test_the_mail_in_each_language(
     send_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
 ) -> None:
-    mail = render_mail(send_job(locale, attachment=FILE), PORTAL, DMS)
+    mail = render_mail(send_job(locale, attachment=FILE), SITES)
     golden(f"invoice_issued.{locale}.txt", shown(mail))
     golden(f"invoice_issued.{locale}.html", mail.html)
 
@@ -54,7 +56,7 @@ def test_a_credit_note_mail_says_what_it_corrects_and_asks_for_no_payment(
         "structured_communication": None,
     }
     job = send_job(locale, template="credit_note_issued", context=context, attachment=FILE)
-    mail = render_mail(job, PORTAL, DMS)
+    mail = render_mail(job, SITES)
     golden(f"credit_note_issued.{locale}.txt", shown(mail))
     golden(f"credit_note_issued.{locale}.html", mail.html)
     for body in (mail.text, mail.html):
@@ -67,7 +69,7 @@ def test_a_credit_note_mail_says_what_it_corrects_and_asks_for_no_payment(
 def test_an_invoice_mail_says_what_to_pay_until_when_and_where_to_look(
     send_job: Callable[..., SendJob], locale: str
 ) -> None:
-    mail = render_mail(send_job(locale), PORTAL, DMS)
+    mail = render_mail(send_job(locale), SITES)
     for body in (mail.text, mail.html):
         for wanted in ("2026-00001", "2026", "+++001/2345/60325+++", "BE68\xa05390\xa00754\xa07034", PORTAL):
             assert wanted in body
@@ -77,7 +79,7 @@ def test_nothing_to_pay_asks_for_no_payment(
     send_job: Callable[..., SendJob], send_payload: Callable[..., dict[str, Any]]
 ) -> None:
     context = send_payload()["context"] | {"gross_total": "0.00"}
-    mail = render_mail(send_job(context=context), PORTAL, DMS)
+    mail = render_mail(send_job(context=context), SITES)
     assert "niets te betalen" in mail.text
     assert "+++" not in mail.text + mail.html
 
@@ -90,7 +92,7 @@ def test_names_cannot_add_headers_or_markup(
         "garage_name": "Noord\r\nBcc: all@evil.test <script>",
         "customer_name": "{{ portal_url }}<img src=x>",
     }
-    mail = render_mail(send_job(context=context), PORTAL, DMS)
+    mail = render_mail(send_job(context=context), SITES)
     assert "\n" not in mail.subject
     assert "\r" not in mail.subject
     assert "<script" not in mail.html
@@ -103,7 +105,7 @@ def test_names_cannot_add_headers_or_markup(
 def test_an_invitation_says_who_asks_where_to_accept_and_until_when(
     invite_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
 ) -> None:
-    mail = render_mail(invite_job(locale), PORTAL, DMS)
+    mail = render_mail(invite_job(locale), SITES)
     for body in (mail.text, mail.html):
         assert f"{DMS}/invitation#token=0123abcd" in body
         assert "Olga Peeters" in body
@@ -119,7 +121,7 @@ def test_a_mail_about_a_message_says_where_to_read_it(
     send_job: Callable[..., SendJob], golden: Callable[[str, str], None], locale: str
 ) -> None:
     context = {"garage_name": "Garage Noord", "customer_name": "Carla Peeters-Lefèvre"}
-    mail = render_mail(send_job(locale, template="message_received", context=context), PORTAL, DMS)
+    mail = render_mail(send_job(locale, template="message_received", context=context), SITES)
     for body in (mail.text, mail.html):
         assert PORTAL in body
     golden(f"message_received.{locale}.txt", shown(mail))
@@ -149,7 +151,7 @@ def test_a_mail_about_access_holds_the_one_token_behind_the_hash(
     send_job: Callable[..., SendJob], golden: Callable[[str, str], None], template: str, locale: str
 ) -> None:
     job = send_job(locale, template=template, context=ACCESS)
-    mail = render_mail(job, PORTAL, DMS)
+    mail = render_mail(job, SITES)
     for body in (mail.text, mail.html.replace("&amp;", "&")):
         assert "14:30" in body
         if template in LINKS:
@@ -169,7 +171,7 @@ def test_a_notice_says_what_was_changed_and_has_nothing_to_click(
     said = set()
     for event in get_args(PortalEvent):
         context = ACCESS | {"token": None, "event": event}
-        mail = render_mail(send_job(locale, template="portal_notice", context=context), PORTAL, DMS)
+        mail = render_mail(send_job(locale, template="portal_notice", context=context), SITES)
         assert "http" not in mail.text + mail.html
         said.add(mail.text)
     assert len(said) == len(get_args(PortalEvent))
@@ -209,7 +211,7 @@ def test_a_mail_about_a_request_on_the_website_has_fixed_words(
     said = set()
     for kind in ("contact", "privacy", "demo"):
         context = WEBSITE | {"request_kind": kind}
-        mail = render_mail(send_job(locale, template=template, garage_id=None, context=context), PORTAL, DMS)
+        mail = render_mail(send_job(locale, template=template, garage_id=None, context=context), SITES)
         assert "14:30" in mail.text and "99999999" in mail.text
         assert "http" not in mail.text + mail.html
         said.add(mail.subject)

@@ -14,10 +14,12 @@ from workers.adapters.postgres import PostgresQueue
 from workers.core.errors import JobSuperseded, QueueUnavailable, RecordRefused
 from workers.core.jobs import PushJob, RenderJob, SendJob, parse_job
 from workers.core.outcomes import Done, GiveUp, RetryLater, Unknown, bare
+from workers.core.values import Sites
 from workers.handlers import handle
 from workers.lane import subject_of
 from workers.ports import Claimed, Heartbeat, Ports, Subject
 
+SITES = Sites("https://portal.test", "https://app.test", "https://edge.test")
 GARAGE = "11111111-0000-4000-8000-000000000001"
 RITA = "22222222-0000-4000-8000-000000000002"
 RITAS_SESSION = "2b222222-0000-4000-8000-000000000002"
@@ -124,7 +126,7 @@ def test_an_issued_invoice_becomes_a_document_then_a_mail_and_a_push(
         )
     invoice = issue()
     files, providers, pusher = MemoryFiles(), MemoryProviders(), MemoryPusher()
-    ports = Ports(files, pdf, providers, pusher, "https://portal.test", "https://app.test")
+    ports = Ports(files, pdf, providers, pusher, SITES)
     statuses = []
     for name, kind in (("render", RenderJob), ("send", SendJob), ("push", PushJob)):
         claimed, subject = claim(name)
@@ -276,9 +278,7 @@ def test_a_request_on_the_website_becomes_two_mails(
         visitor.commit()
     providers = MemoryProviders()
     mailer = providers.mail
-    ports = Ports(
-        MemoryFiles(), MemoryPdf(), providers, MemoryPusher(), "https://portal.test", "https://app.test"
-    )
+    ports = Ports(MemoryFiles(), MemoryPdf(), providers, MemoryPusher(), SITES)
     for _ in range(2):
         claimed, subject = claim("website")
         assert (

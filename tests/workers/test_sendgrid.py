@@ -10,11 +10,13 @@ from workers.adapters.sendgrid import SendGridMailer
 from workers.core.errors import ProviderRefused, ProviderSilent, ProviderUnavailable
 from workers.core.jobs import SendJob
 from workers.core.messages import render_mail
+from workers.core.values import Sites
 from workers.ports import MailFile
 
 if TYPE_CHECKING:
     from conftest import Provider
 
+SITES = Sites("https://portal.autexor.be", "https://app.autexor.be", "https://edge.autexor.be")
 REFERENCE = UUID("99999999-0000-4000-8000-000000000001")
 
 
@@ -22,7 +24,7 @@ REFERENCE = UUID("99999999-0000-4000-8000-000000000001")
 def send(send_job: Callable[..., SendJob]) -> Callable[..., str | None]:
     def call(url: str, file: MailFile | None = None) -> str | None:
         job = send_job()
-        mail = render_mail(job, "https://portal.autexor.be", "https://app.autexor.be")
+        mail = render_mail(job, SITES)
         return SendGridMailer("SG.abc.def", url).send(mail, job.recipient, job.sender, file, REFERENCE)
 
     return call
@@ -54,6 +56,10 @@ def test_the_request_is_the_one_sendgrid_documents(provider: "Provider", send: S
             "disposition": "attachment",
         }
     ]
+    stop = f"{SITES.edge_url}/opt-out/"
+    assert request["headers"]["List-Unsubscribe"].startswith(f"<{stop}")
+    assert request["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert all(stop in part["value"] for part in request["content"])
     assert not any(kind["enable"] for kind in request["tracking_settings"].values())
 
 

@@ -21,13 +21,15 @@ from workers.core.payload import LOCALES, Locale
 from workers.core.rendering import Draft, parts
 from workers.core.sandbox import render
 from workers.core.shipped import shipped
-from workers.core.stopping import footer
+from workers.core.stopping import EXAMPLE, footer
+from workers.core.values import Sites
 from workers.handlers import handle
 
 pytestmark = pytest.mark.req("D8")
 
 PORTAL = "https://portal.autexor.be"
 DMS = "https://app.autexor.be"
+SITES = Sites(PORTAL, DMS, "https://portal.autexor.be/functions/v1")
 EVERY = [(kind, channel) for kind, about in GARAGE_KINDS.items() for channel in about.channels]
 NOORD = "11111111-0000-4000-8000-000000000001"
 ACCESS = {
@@ -99,20 +101,23 @@ def test_each_message_to_a_customer_says_how_to_stop_and_none_about_access_does(
     assert (stop is not None) == (GARAGE_KINDS[kind].can_stop and channel != "push")
     assert GARAGE_KINDS[kind].can_stop != GARAGE_KINDS[kind].is_about_access or kind == "provider_test"
     bare = Wording(version=1, subject="S", text="x", html="<p>x</p>", content_sid=None)
+    sign = EXAMPLE if channel == "email" else "STOP"
     for wording in (shipped(kind, channel, locale), bare):
         values = sample(kind, channel, locale)
-        said = parts(Draft(kind, channel, locale, "Garage Noord", wording, values, is_ours=True))
-        assert (said.text.count("STOP"), said.html.count("STOP")) == (
+        said = parts(
+            Draft(kind, channel, locale, "Garage Noord", wording, values, is_ours=True, opt_out_url=EXAMPLE)
+        )
+        assert (said.text.count(sign), said.html.count(f'<a href="{sign}"')) == (
             (1, channel == "email") if stop else (0, 0)
         )
 
 
 def test_a_text_that_says_it_already_is_left_as_it_is(send_job: Make) -> None:
     text = f"Dag. {footer('invoice_issued', 'sms', 'nl', 'x')}!"
-    said = render_text(send_job(**by("sms", own(text))), PORTAL, DMS)
+    said = render_text(send_job(**by("sms", own(text))), SITES)
     assert said.body == text
     # A garage that is merely called so does not say it.
-    assert render_text(send_job(**by("sms", own("PIT STOP"))), PORTAL, DMS).body.count("STOP") == 2
+    assert render_text(send_job(**by("sms", own("PIT STOP"))), SITES).body.count("STOP") == 2
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -129,7 +134,7 @@ def test_a_garages_own_mail_goes_out_in_its_words(send_job: Make) -> None:
         '<p>Beste {{ customer_name }}</p>{{ due_date|fact("Tegen") }}{{ portal_url|button("Portaal") }}',
         "{{ garage_name }}: {{ invoice_number }}",
     )
-    mail = render_mail(send_job(wording=wording), PORTAL, DMS)
+    mail = render_mail(send_job(wording=wording), SITES)
     assert mail.subject == "Garage Noord: 2026-00001"
     assert mail.text.startswith("Beste CARLA PEETERS-LEFÈVRE,\n\n€\xa01.234,50 tegen 22/12/2026.\n\n--\n")
     assert "<p>Beste Carla Peeters-Lefèvre</p>" in mail.html
@@ -142,7 +147,7 @@ def test_a_garages_own_mail_goes_out_in_its_words(send_job: Make) -> None:
 
 def test_a_text_alone_is_shown_as_html(send_job: Make) -> None:
     text = "Dag <b>{{ customer_name }}</b>,\nkijk op {{ portal_url }}\n\nTot gauw & dag"
-    html = render_mail(send_job(wording=mail_of(text)), PORTAL, DMS).html
+    html = render_mail(send_job(wording=mail_of(text)), SITES).html
     assert "<p>Dag &lt;b&gt;Carla Peeters-Lefèvre&lt;/b&gt;,<br>kijk op" in html
     assert f'<a href="{PORTAL}">{PORTAL}</a></p>' in html
     assert "<p>Tot gauw &amp; dag</p>" in html
@@ -168,8 +173,8 @@ def test_broken_words_are_refused_on_saving_and_never_stop_a_message(
     found = problem_of("invoice_issued", "email", "nl", Wording.model_validate(wording))
     assert found is not None and found.startswith(problem.split(":")[0])
     job = send_job(wording=wording)
-    mail = render_mail(job, PORTAL, DMS)
-    assert replace(mail, wording_problem=None) == render_mail(send_job(), PORTAL, DMS)
+    mail = render_mail(job, SITES)
+    assert replace(mail, wording_problem=None) == render_mail(send_job(), SITES)
     assert mail.wording_problem is not None and mail.wording_problem.startswith(problem)
     assert "carla" not in mail.wording_problem.lower()
     assert template_version("invoice_issued", mail.wording_version) == "invoice_issued/2"
@@ -188,7 +193,7 @@ def test_a_crash_of_ours_does_not_stop_a_message_either(
         raise ZeroDivisionError("carla@example.test")
 
     monkeypatch.setattr("workers.core.rendering.rebuilt", crash)
-    mail = render_mail(send_job(wording=mail_of("x", "<p>x</p>")), PORTAL, DMS)
+    mail = render_mail(send_job(wording=mail_of("x", "<p>x</p>")), SITES)
     assert mail.wording_problem == "ZeroDivisionError"
     assert mail.text.startswith("Dag Carla")
 
@@ -212,7 +217,7 @@ LEAKS = [
 @pytest.mark.req("P1", "D8")
 @pytest.mark.parametrize("wording", LEAKS, ids=[w["text"][:20] + (w["html"] or "")[:30] for w in LEAKS])
 def test_a_link_that_opens_something_is_carried_nowhere_else(send_job: Make, wording: dict[str, Any]) -> None:
-    mail = render_mail(send_job(template="portal_invited", context=ACCESS, wording=wording), PORTAL, DMS)
+    mail = render_mail(send_job(template="portal_invited", context=ACCESS, wording=wording), SITES)
     assert mail.wording_problem is not None
     assert "evil" not in mail.text + mail.html
     assert LINK in mail.text and "0123" not in mail.subject + mail.wording_problem
@@ -222,24 +227,24 @@ def test_a_link_that_opens_something_is_carried_nowhere_else(send_job: Make, wor
 def test_a_garage_that_is_called_like_an_address_may_still_write(send_job: Make, name: str) -> None:
     wording = mail_of("Dag {{ customer_name }}, {{ garage_name }}:\n{{ link }}", "<p>{{ link }}</p>")
     context = {**ACCESS, "garage_name": name}
-    mail = render_mail(send_job(template="portal_invited", context=context, wording=wording), PORTAL, DMS)
+    mail = render_mail(send_job(template="portal_invited", context=context, wording=wording), SITES)
     assert (mail.wording_version, mail.wording_problem) == (3, None)
     assert str(escape(LINK)) in mail.html
 
 
 def test_an_sms_is_counted_and_said_in_plain_typography(send_job: Make) -> None:
-    said = render_text(send_job(**by("sms", own("“{{ customer_name }}” – {{ gross_total }}…"))), PORTAL, DMS)
+    said = render_text(send_job(**by("sms", own("“{{ customer_name }}” – {{ gross_total }}…"))), SITES)
     assert said.body.startswith('"Carla Peeters-Lefèvre" - € 1.234,50...\n')
     assert (measure(said.body).encoding, said.segments) == ("GSM-7", 1)
     assert (said.content_sid, dict(said.variables)) == (None, {})
-    odd = render_text(send_job(**by("sms", own("ç" * 60))), PORTAL, DMS)
+    odd = render_text(send_job(**by("sms", own("ç" * 60))), SITES)
     assert (measure(odd.body).foreign, odd.segments) == (("ç",), 2)
 
 
 def test_a_message_of_whatsapp_names_the_approved_template_and_fills_its_places(send_job: Make) -> None:
     stop = footer("invoice_issued", "whatsapp", "nl", "x")
     text = f"Dag {{{{ customer_name }}}},\n{{{{ gross_total }}}} {{{{ credits_number }}}}. {stop}"
-    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), PORTAL, DMS)
+    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), SITES)
     assert said.content_sid == SID
     assert said.variables == {"1": "Carla Peeters-Lefèvre", "2": "€\xa01.234,50", "3": "-"}
     assert said.body == f"Dag Carla Peeters-Lefèvre,\n€\xa01.234,50 . {stop}"
@@ -253,7 +258,7 @@ def test_a_message_of_whatsapp_names_the_approved_template_and_fills_its_places(
     "text", ["Dag {{ customer_name }}", "{% if has_payment %}Stoppen? Antwoord STOP{% endif %}"]
 )
 def test_an_approved_template_says_how_to_stop_and_has_no_if(send_job: Make, text: str) -> None:
-    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), PORTAL, DMS)
+    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), SITES)
     assert said.wording_problem is not None
     assert said.content_sid is None
 
@@ -262,11 +267,11 @@ def test_an_approved_template_goes_out_as_it_was_approved_and_a_name_is_no_way_t
     send_job: Make,
 ) -> None:
     text = "Dag {{ customer_name }}, schrijf STOP als u dit niet meer wilt."
-    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), PORTAL, DMS)
+    said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), SITES)
     assert said.body == "Dag Carla Peeters-Lefèvre, schrijf STOP als u dit niet meer wilt."
     context = {**dict(send_job().context), "customer_name": "STOP"}
     named = own("Dag {{ customer_name }}", content_sid=SID)
-    said = render_text(send_job(**by("whatsapp", named), context=context), PORTAL, DMS)
+    said = render_text(send_job(**by("whatsapp", named), context=context), SITES)
     assert said.wording_problem is not None and "how to stop" in said.wording_problem
 
 
@@ -324,7 +329,7 @@ def test_names_add_no_header_no_markup_and_no_line(send_job: Make, garage: str, 
     usual = {**context, "garage_name": "G", "customer_name": "C", "plate": "P", "vehicle": "V"}
     for wording in (None, mail_of("{{ customer_name }}", "<p>{{ customer_name }}</p>", "{{ garage_name }}!")):
         odd, plain = (
-            render_mail(send_job(template="work_ready", context=c, wording=wording), PORTAL, DMS)
+            render_mail(send_job(template="work_ready", context=c, wording=wording), SITES)
             for c in (context, usual)
         )
         assert not set(odd.subject) & set("\r\n\u2028\u202e\x00")

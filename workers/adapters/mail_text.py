@@ -5,21 +5,33 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email import message_from_bytes
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
+from email.message import EmailMessage, Message
+from email.policy import SMTP, SMTPUTF8, Policy
 from email.utils import format_datetime
 from uuid import UUID
 
 from workers.core.errors import ProviderRefused
 from workers.core.jobs import Recipient, Sender
-from workers.core.messages import Mail
+from workers.core.messages import Mail, opt_out_headers
 from workers.ports import MailFile
 
 # What may stand in an envelope: stricter than RFC 5321, whose quoted forms nobody uses.
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x20\x7f]{1,64}@[^\s@<>()\[\]\\,;:\"\x00-\x20\x7f]{1,253}")
 _LONGEST_TEXT = 400
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class _Verbatim(UnstructuredHeader, BaseHeader):
+    """One ASCII word on one line, where folding would make encoded words of it (RFC 2369 has none)."""
+
+    def fold(self, *, policy: Policy[Message]) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Verbatim)
 
 
 def addressed(address: str) -> str:
@@ -51,7 +63,7 @@ def mail_bytes(
 
     Raises ProviderRefused for what cannot be written without becoming something else.
     """
-    policy = SMTPUTF8 if is_utf8 else SMTP
+    policy = (SMTPUTF8 if is_utf8 else SMTP).clone(header_factory=_HEADERS)
     message = EmailMessage(policy=policy)
     message["From"] = _person(sender.name, sender.address)
     message["To"] = _person(to.name, to.address)
@@ -61,6 +73,8 @@ def mail_bytes(
     message["Message-ID"] = f"<{message_id(sender, reference)}>"
     # Keeps holiday notices away (RFC 3834, 5).
     message["Auto-Submitted"] = "auto-generated"
+    for name, value in opt_out_headers(mail).items():
+        message[name] = value
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     if file is not None:

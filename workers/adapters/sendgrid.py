@@ -18,7 +18,7 @@ from sendgrid.helpers import mail as sg
 
 from workers.core.errors import ProviderError, ProviderRefused, ProviderSilent, ProviderUnavailable
 from workers.core.jobs import Recipient, Sender
-from workers.core.messages import Mail
+from workers.core.messages import Mail, opt_out_headers
 from workers.core.retry import NOTHING_HAPPENED, retry_after_seconds
 from workers.ports import MailFile
 
@@ -89,6 +89,8 @@ def _request(mail: Mail, to: Recipient, sender: Sender, file: MailFile | None, r
     request.reply_to = sg.ReplyTo(sender.reply_to, sender.name)
     request.add_custom_arg(sg.CustomArg("communication_id", str(reference)))
     request.tracking_settings = _no_tracking()
+    for name, value in opt_out_headers(mail).items():
+        request.add_header(sg.Header(name, value))
     if file is not None:
         request.add_attachment(
             sg.Attachment(

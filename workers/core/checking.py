@@ -11,6 +11,7 @@ from workers.core.kinds import KINDS, Channel, MessageKind
 from workers.core.payload import Locale, Payload
 from workers.core.rendering import Draft, Parts, parts
 from workers.core.sandbox import WordingRefused
+from workers.core.stopping import EXAMPLE
 from workers.core.values import PORTAL_EVENTS
 from workers.core.variables import NoVariables
 
@@ -59,7 +60,7 @@ def problem_of(kind: MessageKind, channel: Channel, locale: Locale, wording: Wor
 
 def _draft(kind: MessageKind, channel: Channel, locale: Locale, wording: Wording, values: Payload) -> Draft:
     garage = str(getattr(values, "garage_name", ""))
-    return Draft(kind, channel, locale, garage, wording, values, is_ours=False)
+    return Draft(kind, channel, locale, garage, wording, values, is_ours=False, opt_out_url=EXAMPLE)
 
 
 def _samples(model: type[Payload], locale: Locale) -> Iterator[Payload]:

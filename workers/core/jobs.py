@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
 from workers.core.accounts import Account, TwilioAccount, Wording
 from workers.core.contexts import MessageContext, PortalContext, WebsiteContext
@@ -178,7 +178,7 @@ class SendJob(JobBase):
 
     Without an account a mail goes by Autexor's; those of its own website are of no garage. `has_open_window`:
     the customer wrote by WhatsApp within 24 hours, so that free text may answer (else WhatsApp takes approved
-    templates alone).
+    templates alone). `opt_out_token` stops such mails without a login.
     """
 
     kind: Literal["send_message"]
@@ -193,6 +193,7 @@ class SendJob(JobBase):
     account: Account | None = None
     wording: Wording | None = None
     has_open_window: bool = False
+    opt_out_token: SecretStr | None = None
 
     @model_validator(mode="after")
     def _suits(self) -> Self:
@@ -203,6 +204,8 @@ class SendJob(JobBase):
             raise ValueError("this template does not go by this channel")
         if isinstance(self.account, TwilioAccount) == (self.channel == "email"):
             raise ValueError("this account does not send by this channel")
+        if self.channel == "email" and kind.can_stop and self.opt_out_token is None:
+            raise ValueError("a mail that can be stopped carries the token for it")
         if isinstance(self.context, WebsiteContext) != (self.garage_id is None):
             raise ValueError("a mail is of a garage, or of the website")
         if isinstance(self.context, PortalContext) and (

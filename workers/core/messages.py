@@ -17,17 +17,21 @@ from workers.core.payload import Locale
 from workers.core.rendering import Draft, Parts, parts
 from workers.core.sandbox import WordingRefused
 from workers.core.shipped import shipped
-from workers.core.values import values_of
+from workers.core.values import Sites, opt_out_url, values_of
 from workers.core.variables import NoVariables
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used."""
+    """A rendered e-mail; the subject is one line. `wording_version` is the garage's own, if it was used.
+
+    `opt_out_url` takes one POST to stop such mails (RFC 8058); empty for what cannot be stopped.
+    """
 
     subject: str
     text: str
     html: str
+    opt_out_url: str = ""
     wording_version: int | None = None
     wording_problem: str | None = None
 
@@ -69,21 +73,32 @@ class _Rendered:
     problem: str | None
 
 
-def render_mail(job: SendJob, portal_url: str, dms_url: str) -> Mail:
+def opt_out_headers(mail: Mail) -> dict[str, str]:
+    """What mail programs show as "unsubscribe", in one click (RFC 2369, RFC 8058)."""
+    if not mail.opt_out_url:
+        return {}
+    return {
+        "List-Unsubscribe": f"<{mail.opt_out_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def render_mail(job: SendJob, sites: Sites) -> Mail:
     """The mail of a job, in its language; customers are sent to the portal, members to the DMS."""
-    said = _rendered(_draft(job, portal_url, dms_url), job.wording)
+    said = _rendered(_draft(job, sites), job.wording)
     return Mail(
         said.parts.subject,
         said.parts.text,
         said.parts.html,
+        opt_out_url=opt_out_url(job, sites),
         wording_version=said.version,
         wording_problem=said.problem,
     )
 
 
-def render_text(job: SendJob, portal_url: str, dms_url: str) -> Text:
+def render_text(job: SendJob, sites: Sites) -> Text:
     """The SMS or WhatsApp message of a job, in its language."""
-    said = _rendered(_draft(job, portal_url, dms_url), job.wording)
+    said = _rendered(_draft(job, sites), job.wording)
     size = measure(said.parts.text)
     text = Text(said.parts.text, size.segments)
     if job.channel == "whatsapp":
@@ -112,11 +127,12 @@ def template_version(kind: MessageKind, wording_version: int | None) -> str:
     return f"garage/{wording_version}" if wording_version else f"{kind}/{KINDS[kind].shipped}"
 
 
-def _draft(job: SendJob, portal_url: str, dms_url: str) -> Draft:
+def _draft(job: SendJob, sites: Sites) -> Draft:
     ours = shipped(job.template, job.channel, job.locale)
-    values = values_of(job, portal_url, dms_url)
+    values = values_of(job, sites)
     garage = job.context.garage_name
-    return Draft(job.template, job.channel, job.locale, garage, ours, values, is_ours=True)
+    stop = opt_out_url(job, sites)
+    return Draft(job.template, job.channel, job.locale, garage, ours, values, is_ours=True, opt_out_url=stop)
 
 
 def _rendered(draft: Draft, own: Wording | None) -> _Rendered:

@@ -57,6 +57,7 @@ class Draft:
     wording: Wording
     values: Payload
     is_ours: bool
+    opt_out_url: str = ""
 
     @property
     def told(self) -> dict[str, Any]:
@@ -72,7 +73,7 @@ class Draft:
     @property
     def stop(self) -> str | None:
         """How to get no more of these."""
-        return footer(self.kind, self.channel, self.locale, one_line(self.garage_name))
+        return footer(self.kind, self.channel, self.locale, one_line(self.garage_name), self.opt_out_url)
 
 
 def parts(draft: Draft) -> Parts:
@@ -154,7 +155,14 @@ def _html(draft: Draft, told: dict[str, Any], text: str, subject: str) -> str:
             inner = rebuilt(inner, own, only_own=KINDS[draft.kind].is_about_access)
             _must_say(draft, {key: escape(value) for key, value in told.items()}, inner)
     values = {"locale": draft.locale, "title": subject, "garage_name": one_line(draft.garage_name)}
-    return layout().render(content=Markup(inner), footer=draft.stop, **values).strip() + "\n"
+    return layout().render(content=Markup(inner), footer=_footer_html(draft), **values).strip() + "\n"
+
+
+def _footer_html(draft: Draft) -> Markup:
+    if draft.stop is None:
+        return Markup("")
+    why, label, address = draft.stop.split("\n")
+    return Markup('{} <a href="{}" style="color:#5b6773">{}</a>').format(why, address, label)
 
 
 def _own_addresses(told: Mapping[str, Any]) -> tuple[str, ...]:

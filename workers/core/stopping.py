@@ -5,13 +5,13 @@ from __future__ import annotations
 from workers.core.kinds import KINDS, Channel, MessageKind
 from workers.core.payload import Locale
 
-_MAIL: dict[Locale, str] = {
-    "nl": "U krijgt deze e-mail als klant van {garage}. Wilt u zulke e-mails niet meer? "
-    "Antwoord dan op deze e-mail met het woord STOP.",
-    "fr": "Vous recevez cet e-mail en tant que client de {garage}. Vous ne souhaitez plus en recevoir ? "
-    "Répondez à cet e-mail par le mot STOP.",
-    "en": "You receive this e-mail as a customer of {garage}. You do not want such e-mails any more? "
-    "Reply to this e-mail with the word STOP.",
+EXAMPLE = "https://portal.autexor.be/functions/v1/opt-out/0123abcd"
+"""What stands for the address in a preview."""
+
+_MAIL: dict[Locale, tuple[str, str]] = {
+    "nl": ("U krijgt deze e-mail als klant van {garage}.", "Zulke e-mails niet meer ontvangen"),
+    "fr": ("Vous recevez cet e-mail en tant que client de {garage}.", "Ne plus recevoir ces e-mails"),
+    "en": ("You receive this e-mail as a customer of {garage}.", "Stop these e-mails"),
 }
 # In GSM-7 without an exception: a footer must not make a message dearer.
 _SMS: dict[Locale, str] = {
@@ -21,8 +21,16 @@ _SMS: dict[Locale, str] = {
 }
 
 
-def footer(kind: MessageKind, channel: Channel, locale: Locale, garage_name: str) -> str | None:
-    """What to say at the end; None where there is nothing to stop, and for a push, which the phone stops."""
+def footer(
+    kind: MessageKind, channel: Channel, locale: Locale, garage_name: str, opt_out_url: str = EXAMPLE
+) -> str | None:
+    """What to say at the end; None where there is nothing to stop, and for a push, which the phone stops.
+
+    Of a mail three lines: why one gets it, what the link is for, the link.
+    """
     if not KINDS[kind].can_stop or channel == "push":
         return None
-    return _MAIL[locale].replace("{garage}", garage_name) if channel == "email" else _SMS[locale]
+    if channel != "email":
+        return _SMS[locale]
+    why, label = _MAIL[locale]
+    return "\n".join((why.replace("{garage}", garage_name), label, opt_out_url))

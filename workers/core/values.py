@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from workers.core.contexts import (
     InvoiceIssuedContext,
     MemberInvitedContext,
@@ -14,6 +16,7 @@ from workers.core.contexts import (
     WorkReadyContext,
 )
 from workers.core.jobs import SendJob
+from workers.core.kinds import KINDS
 from workers.core.payload import Locale, Payload
 from workers.core.variables import (
     InvoiceVariables,
@@ -74,8 +77,24 @@ REQUESTS: dict[str, dict[Locale, str]] = {
 }
 
 
-def values_of(job: SendJob, portal_url: str, dms_url: str) -> Payload:
+@dataclass(frozen=True)
+class Sites:
+    """Where links lead: the customers' portal, the garages' DMS, and the edge for who signs in nowhere."""
+
+    portal_url: str
+    dms_url: str
+    edge_url: str
+
+
+def opt_out_url(job: SendJob, sites: Sites) -> str:
+    """Where a mail is stopped without signing in; empty for what cannot be stopped."""
+    token = job.opt_out_token if KINDS[job.template].can_stop else None
+    return f"{sites.edge_url}/opt-out/{token.get_secret_value()}" if token else ""
+
+
+def values_of(job: SendJob, sites: Sites) -> Payload:
     """The variables of a job's message."""
+    portal_url = sites.portal_url
     match job.context:
         case PaymentReminderContext() as context:
             return ReminderVariables(
@@ -96,7 +115,7 @@ def values_of(job: SendJob, portal_url: str, dms_url: str) -> Payload:
             return ProviderTestVariables(**dict(context))
         case MemberInvitedContext() as context:
             # Behind the #, so that no server on the way writes it into its log.
-            url = f"{dms_url}/invitation#token={context.token.get_secret_value()}"
+            url = f"{sites.dms_url}/invitation#token={context.token.get_secret_value()}"
             return MemberInvitedVariables(
                 garage_name=context.garage_name,
                 inviter_name=context.inviter_name,

@@ -18,12 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.core.logs import event
-from workers.edge import activation, changes, devices, endpoints, photos, recovery, sign_in, webhooks
+from workers.edge import activation, changes, devices, endpoints, opt_out, photos, recovery, sign_in, webhooks
 from workers.edge.account_database import AccountDatabase
 from workers.edge.database import Database, PostgresCalls
 from workers.edge.documents import Documents
 from workers.edge.endpoints import Edge
 from workers.edge.errors import EdgeError, error_response
+from workers.edge.opt_out_database import OptOuts
 from workers.edge.proofs import Proofs
 from workers.edge.secrets import SecretVerifier
 from workers.edge.settings import EdgeSettings
@@ -57,6 +58,8 @@ ROUTES = [
     Route("/webhooks/sendgrid/{account_id}", webhooks.sendgrid, methods=["POST"]),
     Route("/webhooks/twilio/{account_id}/status", webhooks.twilio_status, methods=["POST"]),
     Route("/webhooks/twilio/{account_id}/inbound", webhooks.twilio_inbound_message, methods=["POST"]),
+    Route("/opt-out/{token}", opt_out.ask),
+    Route("/opt-out/{token}", opt_out.stop, methods=["POST"]),
     Route("/invoices/pdf", endpoints.invoice_pdf, methods=["POST"]),
     Route("/portal/.well-known/jwks.json", endpoints.jwks),
     Route("/health", endpoints.health),
@@ -105,6 +108,7 @@ def build_app(settings: EdgeSettings, pdf: Pdf) -> Starlette:
         webhooks=Webhooks(
             WebhookDatabase(calls), settings.webhook_url, settings.sendgrid_webhook_key or None
         ),
+        opt_outs=OptOuts(calls),
         trusted_proxies=settings.trusted_proxies,
     )
 

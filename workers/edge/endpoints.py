@@ -16,6 +16,7 @@ from workers.edge.account_database import AccountDatabase
 from workers.edge.database import Client, Database, Device, Refusal, Session
 from workers.edge.documents import Documents
 from workers.edge.errors import EdgeError
+from workers.edge.opt_out_database import OptOuts
 from workers.edge.proofs import Proofs
 from workers.edge.requests import DeviceBody, DocumentBody, bearer_token, client_of, read_body
 from workers.edge.secrets import SecretVerifier
@@ -30,6 +31,8 @@ MAX_RENDERINGS = 8
 """Documents being made or waiting for the one renderer."""
 MAX_WEBHOOKS = 32
 """Webhooks being taken in; the provider of one more tries again later."""
+MAX_OPT_OUTS = 16
+"""Links of mails being looked up; one more is told to come back."""
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +69,12 @@ class Edge:
     storage: StorageSigner
     documents: Documents
     webhooks: Webhooks
+    opt_outs: OptOuts
     trusted_proxies: tuple[Network, ...]
     logins: Admission = field(default_factory=lambda: Admission(MAX_LOGINS))
     renderings: Admission = field(default_factory=lambda: Admission(MAX_RENDERINGS))
     webhook_places: Admission = field(default_factory=lambda: Admission(MAX_WEBHOOKS))
+    opt_out_places: Admission = field(default_factory=lambda: Admission(MAX_OPT_OUTS))
 
     def client(self, request: Request) -> Client:
         """Return who is asking."""

@@ -20,7 +20,7 @@ def send_message(job: SendJob, ports: Ports) -> Outcome:
 
 def _send_mail(job: SendJob, ports: Ports) -> Outcome:
     assert not isinstance(job.account, TwilioAccount)
-    mail = render_mail(job, ports.portal_url, ports.dms_url)
+    mail = render_mail(job, ports.sites)
     known = _known(job, mail, subject=mail.subject, body_text=mail.text, body_html=mail.html)
     try:
         mailer = ports.providers.mailer(job.account)
@@ -34,7 +34,7 @@ def _send_mail(job: SendJob, ports: Ports) -> Outcome:
 
 
 def _send_text(job: SendJob, account: TwilioAccount, ports: Ports) -> Outcome:
-    text = render_text(job, ports.portal_url, ports.dms_url)
+    text = render_text(job, ports.sites)
     known = _known(job, text, body_text=text.body, segments=text.segments)
     try:
         message = _text_message(job, text)
@@ -66,14 +66,22 @@ def _attachment(job: SendJob, ports: Ports) -> MailFile | None:
 
 
 def _known(job: SendJob, said: Mail | Text, **content: str | int | None) -> Result:
-    """What is kept of a message however its attempt ends; nothing of the text where a token is in it."""
+    """What is kept of a message however its attempt ends; nothing of the text where a token is in it.
+
+    Of the link that stops mails the token alone is left out.
+    """
     if getattr(job.context, "token", None) is not None:
         content = {name: value for name, value in content.items() if not name.startswith("body_")}
+    token = job.opt_out_token.get_secret_value() if job.opt_out_token else ""
     return {
-        **content,
+        **{name: _without(token, value) for name, value in content.items()},
         "template_version": template_version(job.template, said.wording_version),
         "wording_version": said.wording_version,
         "wording_problem": said.wording_problem,
         "provider": None,
         "provider_message_id": None,
     }
+
+
+def _without(token: str, value: str | int | None) -> str | int | None:
+    return value.replace(token, "…") if token and isinstance(value, str) else value

@@ -64,6 +64,7 @@ def follow_messages(rita: Client, stack: LocalStack, invoice: Record, facts: Fac
     )
     inbox = {item["id"]: item for item in httpx.get(f"{stack.inbox_url}.json", timeout=10).json()}
     _check_mail(inbox.get(mail["provider_message_id"]), facts)
+    _check_opt_out(inbox.get(mail["provider_message_id"]), facts)
     _check_push(inbox.get(push["ticket_id"]), invoice, facts)
 
 
@@ -74,6 +75,19 @@ def _check_mail(mail: Record | None, facts: Facts) -> None:
         attached == [facts.values["pdf"]["sha256"]],
         mail["subject"] if mail else "no e-mail",
     )
+
+
+def _check_opt_out(mail: Record | None, facts: Facts) -> None:
+    """Only looked at: the other steps still write to Carla."""
+    link = mail["headers"].get("List-Unsubscribe", "").strip("<>") if mail else ""
+    page = httpx.get(link, timeout=10).text if link else ""
+    facts.prove(
+        "it carries a link that stops such mails without a login",
+        mail is not None and link in mail["text"] and "Garage Noord" in page and "<button>" in page,
+        link.rpartition("/")[0] or "no link",
+    )
+    forged = httpx.get(f"{link[:-1]}{'0' if link[-1:] != '0' else '1'}", timeout=10).status_code
+    facts.deny("that link with one letter changed", control="the link itself", expected=404, actual=forged)
 
 
 def _check_push(push: Record | None, invoice: Record, facts: Facts) -> None:

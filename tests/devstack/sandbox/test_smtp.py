@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from devstack.config import GatewayConfig
+from workers.adapters.mail_text import mail_bytes
 from workers.adapters.smtp import SmtpMailer
 from workers.core.accounts import SmtpAccount
 from workers.core.errors import ProviderError, ProviderRefused, ProviderSilent, ProviderUnavailable
@@ -22,7 +23,12 @@ ACCOUNT = UUID("aaaaaaaa-0000-4000-8000-000000000001")
 REFERENCE = UUID("99999999-0000-4000-8000-000000000001")
 SENDER = Sender(address="facturen@garage-noord.be", name="Garage Noord", reply_to="info@garage-noord.be")
 CARLA = Recipient(address="carla@example.test", name="Carla Peeters-Lefèvre")
-MAIL = Mail("Uw factuur: € 12,50", "Beste Carla\n.\n..punten\n", "<p>Beste <b>Carla</b></p>\n")
+MAIL = Mail(
+    "Uw factuur: € 12,50",
+    "Beste Carla\n.\n..punten\n",
+    "<p>Beste <b>Carla</b></p>\n",
+    opt_out_url=f"https://portal.autexor.be/functions/v1/opt-out/{'0123456789abcdef' * 4}",
+)
 
 Inbox = Callable[[], list[dict[str, Any]]]
 MakeMailer = Callable[..., SmtpMailer]
@@ -82,8 +88,17 @@ def test_a_mail_goes_out_encrypted_with_its_file(
     assert headers["Message-ID"] == f"<{sent}>"
     assert headers["Reply-To"] == "Garage Noord <info@garage-noord.be>"
     assert headers["Auto-Submitted"] == "auto-generated"
+    assert headers["List-Unsubscribe"] == f"<{MAIL.opt_out_url}>"
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     (file,) = shown["attachments"]
     assert (file["filename"], file["size"], file["type"]) == ("Factuur €.pdf", len(pdf), "application/pdf")
+
+
+@pytest.mark.req("D10")
+def test_the_link_that_stops_mails_is_not_folded_into_encoded_words() -> None:
+    raw = mail_bytes(MAIL, CARLA, SENDER, None, REFERENCE)
+    assert f"\r\nList-Unsubscribe: <{MAIL.opt_out_url}>\r\n".encode() in raw
+    assert b"\r\nSubject: Uw factuur: =?utf-8?" in raw, "as the subject is"
 
 
 @pytest.mark.req("D10")

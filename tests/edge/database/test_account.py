@@ -11,6 +11,9 @@ from devstack.testing import Database
 from sql_tests.steps import change, claim, finish
 from workers.core.jobs import SendJob, parse_job
 from workers.core.messages import render_mail
+from workers.core.values import Sites
+
+SITES = Sites("https://portal.autexor.be", "https://app.autexor.be", "https://edge.autexor.be")
 
 Person = dict[str, str]
 Member = tuple[Person, dict[str, Any]]
@@ -295,7 +298,7 @@ def test_workers_take_every_mail_about_access_and_its_token_works(
         ):
             jobs[job.template] = (
                 job,
-                render_mail(job, "https://portal.autexor.be", "https://app.autexor.be"),
+                render_mail(job, SITES),
             )
     assert set(jobs) == {
         "portal_invited",
