@@ -100,7 +100,9 @@ def test_a_revoked_operator_is_nobody_at_once(database: Database) -> None:
 
 
 def test_an_operator_who_signed_out_is_nobody(database: Database) -> None:
-    actor = support.granted(database).but("Ada elsewhere", session_id=str(uuid4()))
+    granted = support.granted(database)
+    assert is_in(database, granted)
+    actor = granted.but("Ada elsewhere", session_id=str(uuid4()))
     assert not is_in(database, actor)
     assert not is_in(database, actor.but("Ada in Olga's sign-in", session_id=OLGA.claims["session_id"]))
 
@@ -125,14 +127,18 @@ def test_a_grant_of_one_garage_opens_no_other(database: Database) -> None:
 
 @pytest.mark.parametrize("grant", [None, "", "x", 1, [], {}, [NOORD], True, str(uuid4()), "\u0000"])
 def test_a_malformed_grant_opens_nothing_and_raises_nothing(database: Database, grant: object) -> None:
+    assert is_in(database, support.granted(database)) and is_in(database, OLGA)
     for actor in (ADA.but("Ada", garage_id=NOORD), OLGA):
         assert not is_in(database, actor.but("malformed", support_grant=grant)), json.dumps(grant)
 
 
 def test_an_operator_without_a_grant_sees_nothing(database: Database) -> None:
-    support.ask(database)
+    request = support.ask(database)
     for garage in (None, NOORD, ZUID):
         assert not is_in(database, ADA.but("Ada", garage_id=garage))
+    assert not is_in(database, support.token(request))
+    support.grant(database, request)
+    assert is_in(database, support.token(request))
 
 
 def test_nobody_grants_their_own_request(clone_database: Callable[[], Database]) -> None:

@@ -110,6 +110,7 @@ def test_an_operator_retries_what_failed_and_nobody_else_does(site: Database) ->
 
 def test_a_mail_of_an_erased_request_is_not_sent(site: Database) -> None:
     submit(site)
+    assert look(site, "select count(*) from pgmq.q_website") == 2
     change(site, "delete from website.requests")
     assert claim(site, "website") == []
     assert look(site, "select count(*) from pgmq.q_website") == 0
