@@ -90,7 +90,8 @@ def test_what_was_there_before_the_months_is_there_after_them(
 
 def test_months_are_made_ahead_as_time_goes(fresh: Database) -> None:
     with fresh.connect() as connection:
-        connection.execute("select private.keep_audit_partitions(now())")  # the migrations may be of an earlier month
+        # The migrations may have run in an earlier month.
+        connection.execute("select private.keep_audit_partitions(now())")
         before = one(connection, MONTHS, "audit.entries")
         assert one(connection, "select private.keep_audit_partitions(now())")["months_made"] == 0
         made = one(connection, "select private.keep_audit_partitions('2060-01-31 23:30:00+00')")
