@@ -57,7 +57,7 @@ def test_work_that_waits_at_the_start_is_done_until_the_queue_is_empty(
     for _ in range(3):
         queue.put("send", send_payload())
     with running(Loop(queue, ports, MemoryDoorbell(), poll_seconds=60)):
-        until(lambda: len(queue.finished) == 3)
+        until(lambda: len(queue.finished) == 3 and queue.housekept)
     assert len(ports.mailer.sent) == 3
     assert queue.housekept == 1
 
