@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from postgrest import APIError
+from postgrest import APIError, CountMethod
 from supabase import Client
 
 from cli.client import anonymous, sign_in
@@ -93,13 +93,18 @@ def test_a_visitor_asks_with_the_official_client_and_reads_nothing(site: Site) -
 
 @pytest.mark.req("W1", "D1")
 def test_an_owner_of_a_garage_sees_nothing_of_the_website(site: Site) -> None:
-    assert site.submit().status_code == 200
-    olga, ada = (
-        site.staff(email).schema("website") for email in ("olga@garage-noord.test", "ada@autexor.test")
-    )
+    email = f"{uuid4().hex}@example.test"
+    assert site.submit(email).status_code == 200
+    version = site.post("privacy_policy", {}).json()[0]["version"]
+    consent = {"visitor_id": str(uuid4()), "purpose": "statistics", "policy_version": version}
+    assert site.post("give_consent", consent).status_code == 200
+    assert site.post("record_page_view", {"path": "/"}).status_code == 204
+    olga, ada = (site.staff(who).schema("website") for who in ("olga@garage-noord.test", "ada@autexor.test"))
+    ((request,),) = site.sql("select id from website.requests where email = %s", email)
+    ada.rpc("follow_up", {"request_id": str(request), "note": "Gebeld"}).execute()
     for table in TABLES:
         assert olga.table(table).select("*").execute().data == []
-    assert ada.table("requests").select("id").execute().data
+        assert ada.table(table).select("*", count=CountMethod.exact).execute().count, table
 
 
 @pytest.mark.req("W4", "S4")

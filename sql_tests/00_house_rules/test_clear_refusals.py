@@ -193,10 +193,24 @@ def test_every_key_that_a_client_can_run_into_says_that_it_is_taken(busy_databas
         assert [row["name"] for row in connection.execute(KEYS_WITHOUT_WORDS.encode())] == []
 
 
+def test_what_has_no_words_would_be_told(shelves: Database) -> None:
+    with shelves.connect() as connection:
+        connection.execute("comment on constraint shelves_width on public.shelves is null")
+        connection.execute("comment on constraint shelves_label_key on public.shelves is null")
+        connection.execute("set local search_path = pg_catalog")
+        wordless = {row["name"] for row in connection.execute(WORDLESS.encode())}
+        keys = {row["name"] for row in connection.execute(KEYS_WITHOUT_WORDS.encode())}
+        connection.rollback()
+    assert wordless >= {"public.shelves.shelves_label_key", "public.shelves.shelves_width"}
+    assert keys == {"public.shelves_label_key"}
+
+
 @pytest.mark.parametrize("what", SAID_AGAIN)
 def test_what_a_client_may_say_again_is_upserted_by_its_key(busy_database: Database, what: str) -> None:
     statement = f"{SAID_AGAIN[what]} on conflict do nothing"
+    there = f"select {SAID_AGAIN[what].partition(' select ')[2]}"
     with OLGA.acting(busy_database) as connection:
+        assert connection.execute(there.encode(), (NOORD,)).rowcount == 1
         assert connection.execute(statement.encode(), (NOORD,)).rowcount == 0
 
 

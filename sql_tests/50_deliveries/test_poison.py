@@ -281,7 +281,7 @@ def test_only_workers_look_at_the_queues_of_the_platform(database: Database, cal
             other.execute(f"select * from {call}".encode())
 
 
-@pytest.mark.req("D10")
+@pytest.mark.req("D1", "S2")
 def test_no_worker_reads_the_tables_themselves(database: Database) -> None:
     for table in ("private.poisoned_messages", "private.worker_heartbeats"):
         with database.connect("worker") as worker, denied():

@@ -62,6 +62,8 @@ def test_an_event_about_another_address_suppresses_nobody(database: Database) ->
     message = sent(database, CARLA.customer_id)
     tell(database, event(message, "failed", suppression="bounce", address="karel@example.test"))
     assert look(database, "select count(*) from public.suppressions") == 0
+    tell(database, event(message, "failed", suppression="bounce"))
+    assert look(database, "select count(*) from public.suppressions") == 1
 
 
 def test_a_retry_to_a_suppressed_address_is_refused_in_words(database: Database) -> None:

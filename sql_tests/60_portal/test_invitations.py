@@ -33,10 +33,13 @@ def test_an_invitation_becomes_an_account_with_password_device_and_pin(clean: Da
 
 def test_the_token_is_in_the_mail_alone_and_gone_once_it_left(clean: Database) -> None:
     access.invite(clean, access.newcomer(clean, INVITED))
+    waiting = look(clean, "select token from private.portal_mails")
     token = access.mailed_token(clean)
+    assert token == waiting
     assert look(clean, "select count(*) from private.portal_mails") == 0
     with clean.connect() as connection:
         for table in ("public.portal_invitations", "public.communications", "audit.entries"):
+            assert one(connection, f"select count(*) from {table}") > 0
             assert one(connection, f"select count(*) from {table} t where t::text like %s", f"%{token}%") == 0
 
 

@@ -141,3 +141,4 @@ def test_what_ends_between_reservation_and_finish_opens_nothing(calm: Database, 
     answer = complete(calm, attempt, f"{gone} in between")
     change(calm, restore, subject)
     assert answer == {}
+    assert complete(calm, reserve(calm, CARLA), f"{gone} and back")

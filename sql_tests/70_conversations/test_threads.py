@@ -143,6 +143,10 @@ def test_a_read_mark_keeps_the_moment_of_the_first_reading(connection: Connectio
             assert one(connection, f"select {call}.mark_conversation_read(%s)", thread) == 0
     moments = "select count(*) from public.messages where read_at <> timestamptz '2026-01-01 12:00+00'"
     assert one(connection, moments) == 0
+    connection.execute("update public.messages set read_at = null")
+    for actor, call in ((CARLA.actor, "portal"), (RITA, "public")):
+        with probes.acting(connection, actor):
+            assert one(connection, f"select {call}.mark_conversation_read(%s)", thread) > 0
 
 
 @pytest.mark.parametrize("actor", [ANON, SERVICE_ROLE, OTTO], ids=lambda actor: actor.name)

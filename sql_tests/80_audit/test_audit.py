@@ -187,11 +187,8 @@ def test_a_thousand_rows_in_one_statement_are_a_thousand_entries(busy_database: 
         connection.rollback()
     assert {op: sum(row["op"] == op for row in rows) for op in "IUD"} == {"I": 1000, "U": 1000, "D": 1000}
     assert len({row["row_id"] for row in rows}) == 1000
-    assert all(
-        set(row["changed"]) == {"full_name"}
-        for row in rows
-        if row["op"] == "U" and "updated_at" not in row["changed"]
-    )
+    changed = [set(row["changed"]) - {"updated_at"} for row in rows if row["op"] == "U"]
+    assert changed == [{"full_name"}] * 1000
 
 
 @pytest.mark.parametrize(

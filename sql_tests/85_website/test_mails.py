@@ -39,7 +39,9 @@ def test_autexor_is_told_and_the_sender_is_thanked(site: Database) -> None:
 @pytest.mark.req("W4")
 def test_nothing_a_visitor_typed_is_in_a_mail_but_the_address_it_goes_to(site: Database) -> None:
     submit(site, phone="0470123456", kind="demo")
-    for job in jobs(site):
+    told = jobs(site)
+    assert [job["template"] for job in told] == ["website_notice", "website_acknowledgement"]
+    for job in told:
         sent = json.dumps({**job, "recipient": None})
         assert not any(text in sent for text in ("Vera", "vera", "0470123456", REQUEST["message"]))
         assert job["recipient"] in (
@@ -108,6 +110,7 @@ def test_an_operator_retries_what_failed_and_nobody_else_does(site: Database) ->
 
 def test_a_mail_of_an_erased_request_is_not_sent(site: Database) -> None:
     submit(site)
+    assert look(site, "select count(*) from pgmq.q_website") == 2
     change(site, "delete from website.requests")
     assert claim(site, "website") == []
     assert look(site, "select count(*) from pgmq.q_website") == 0

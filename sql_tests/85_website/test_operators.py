@@ -60,6 +60,7 @@ def test_a_revoked_operator_is_none_from_the_next_statement_on(fresh_database: D
 
 
 def test_an_operator_who_signed_out_is_none(fresh_database: Database) -> None:
+    assert is_operator(fresh_database, ADA)
     change(fresh_database, "delete from auth.sessions where id = %s", ADA.claims["session_id"])
     assert not is_operator(fresh_database, ADA)
 

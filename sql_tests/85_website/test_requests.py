@@ -4,8 +4,8 @@ import pytest
 
 from devstack.testing import Database
 from sql_tests.cast import ADA, ANON, CARLA, OLGA, OTTO, SERVICE_ROLE, Actor
-from sql_tests.steps import denied, one, refused
-from sql_tests.visitors import REQUEST, VERSION, ask, at, requests, rows, submit
+from sql_tests.steps import claim, denied, finish, one, refused
+from sql_tests.visitors import REQUEST, VERSION, VISITOR, ask, at, handle, requests, rows, submit
 
 RECEIVED = {"is_received": True}
 BASES = {
@@ -46,7 +46,7 @@ REFUSED = {
 }
 TIMES = {
     **{"requests": "received_at", "request_notes": "created_at", "mails": "sent_at"},
-    **{"consents": "created_at", "page_views": "viewed_at"},
+    **{"consents": "created_at", "page_views": "viewed_at", "mail_attempts": "finished_at"},
 }
 CASES = [(code, other) for code, others in REFUSED.items() for other in others]
 
@@ -112,6 +112,18 @@ def test_what_is_sent_again_within_a_day_is_one_request(site: Database) -> None:
     assert len(requests(site)) == 2
 
 
+@pytest.fixture
+def visited(site: Database) -> Database:
+    """A website with something in each of its tables."""
+    submit(site)
+    handle(site, "follow_up", request_id=requests(site)[0]["id"], note="Gebeld")
+    for claimed in claim(site, "website"):
+        finish(site, "website", claimed)
+    ask(site, "give_consent", visitor_id=VISITOR, purpose="statistics", policy_version=VERSION)
+    ask(site, "record_page_view", path="/")
+    return site
+
+
 @pytest.mark.req("W1")
 @pytest.mark.parametrize("actor", EVERYBODY, ids=lambda actor: str(actor.name))
 @pytest.mark.parametrize(
@@ -120,19 +132,18 @@ def test_what_is_sent_again_within_a_day_is_one_request(site: Database) -> None:
 )
 @pytest.mark.parametrize("table", TIMES)
 def test_nobody_but_staff_of_autexor_sees_or_touches_any_of_it(
-    site: Database, actor: Actor, verb: str, table: str
+    visited: Database, actor: Actor, verb: str, table: str
 ) -> None:
-    submit(site)
     statement = verb.format(f"website.{table}", TIMES[table])
     is_staff_of_a_garage = actor.role == "authenticated" and verb.startswith("select")
-    with actor.acting(site) as connection:
+    with actor.acting(visited) as connection:
         if is_staff_of_a_garage:
             assert connection.execute(statement.encode()).fetchall() == []
         else:
             with denied():
                 connection.execute(statement.encode())
-    with ADA.acting(site) as connection:
-        assert one(connection, "select count(*) from website.requests") == 1
+    with ADA.acting(visited) as connection:
+        assert one(connection, f"select count(*) from website.{table}") >= 1
 
 
 @pytest.mark.req("W1", "W4")
@@ -140,9 +151,9 @@ def test_nobody_but_staff_of_autexor_sees_or_touches_any_of_it(
     ("function", "arguments"),
     [
         ("submit_request", REQUEST),
-        ("give_consent", {"visitor_id": "0f8fad5b-d9cb-469f-a165-70867728950e", "purpose": "statistics",
+        ("give_consent", {"visitor_id": VISITOR, "purpose": "statistics",
                           "policy_version": VERSION}),
-        ("withdraw_consent", {"visitor_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+        ("withdraw_consent", {"visitor_id": VISITOR,
                               "purpose": "statistics"}),
         ("record_page_view", {"path": "/"}),
     ],
@@ -170,4 +181,5 @@ def test_without_a_policy_nothing_is_taken(fresh_database: Database) -> None:
 def test_nothing_of_the_request_itself_is_logged_with_an_address(site: Database) -> None:
     submit(site, at("203.0.113.77"))
     found = rows(site, "select r::text from website.requests r union all select m::text from website.mails m")
+    assert len(found) == 3
     assert not any("203.0.113.77" in str(row) for row in found)

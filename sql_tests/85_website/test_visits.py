@@ -186,6 +186,7 @@ def test_consents_are_limited_and_withdrawing_is_not(site: Database) -> None:
     change(site, full, "198.51.100.7/32")
     with refused("too_many_requests", 429):
         consent(site, purpose="marketing")
+    assert ask(site, "has_consent", **CONSENT) is True
     ask(site, "withdraw_consent", **CONSENT)
     assert ask(site, "has_consent", **CONSENT) is False
 

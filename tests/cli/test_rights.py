@@ -173,6 +173,7 @@ def test_an_erasure_leaves_nothing_in_database_storage_and_logs(
     request = verified(autexor, person, "erasure", "--details", f"Vergeet {person.word}")
     data_dir = stack.settings.data_dir
     assert holding(data_dir / "storage", person.word), "the photo is on the disk before"
+    assert {"public.customers", "public.work_orders"} <= set(everywhere(stack, person.word))
     plan = json.loads(autexor("rights", "plan", request, "--json").out)
     assert {"erase", "empty"} <= {step["action"] for step in plan["steps"]}
     unsure = autexor("rights", "execute", request, typed="n\n")
@@ -194,7 +195,7 @@ def holding(directory: Path, word: str) -> list[str]:
 
 
 def everywhere(stack: Stack, word: str) -> list[str]:
-    """The tables of all schemas that hold a word."""
+    """The tables that hold a word, of the six schemas that keep anything of a garage's people."""
     with psycopg.connect(stack.environment()["DB_URL"]) as connection:
         tables = connection.execute(
             "select format('%I.%I', n.nspname, c.relname) from pg_class c"

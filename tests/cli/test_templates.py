@@ -44,9 +44,11 @@ def a_worker(stack: Stack) -> Iterator[None]:
 
     thread = threading.Thread(target=work)
     thread.start()
-    yield
-    is_over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ ADA = "ada@autexor.test"
 Autexor = Callable[..., Any]
 COMMANDS = [
     ("requests", "list"),
-    ("requests", "show", str(uuid4())),
-    ("requests", "follow-up", str(uuid4())),
-    ("requests", "close", str(uuid4()), "spam"),
+    ("requests", "show", "{request}"),
+    ("requests", "follow-up", "{request}"),
+    ("requests", "close", "{request}", "spam"),
     ("mails", "list"),
-    ("mails", "retry", str(uuid4())),
-    ("visitors", "export", "vera@example.test"),
-    ("visitors", "erase", "vera@example.test", "--yes"),
+    ("mails", "retry", "{mail}"),
+    ("visitors", "export", "{email}"),
+    ("visitors", "erase", "{email}", "--yes"),
 ]
 
 
@@ -85,9 +85,23 @@ def test_what_is_kept_of_somebody_is_handed_out_and_erased(autexor: Autexor, ask
 
 @pytest.mark.req("W1", "W7")
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments[:2]))
-def test_nobody_of_a_garage_may(autexor: Autexor, arguments: tuple[str, ...]) -> None:
-    said = autexor("website", *arguments)
+def test_nobody_of_a_garage_may(
+    autexor: Autexor, stack: Stack, asked: str, arguments: tuple[str, ...]
+) -> None:
+    request = request_of(autexor, asked)["id"]
+    with psycopg.connect(stack.environment()["DB_URL"]) as connection:
+        failed = connection.execute(
+            "update website.mails set status = 'failed' where request_id = %s"
+            " and kind = 'website_notice' returning id",
+            (request,),
+        ).fetchone()
+        assert failed is not None
+    values = {"request": request, "mail": str(failed[0]), "email": asked}
+    command = ("website", *(argument.format(**values) for argument in arguments))
+    said = autexor(*command)
     assert (said.code, said.out, "[operator_required]" in said.err) == (1, "", True)
+    said = autexor(*command, who=ADA)
+    assert (said.code, any(value in said.out for value in values.values())) == (0, True), said.err
 
 
 @pytest.mark.req("W8")

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from workers.adapters.memory import MemoryFiles, MemoryMailer, MemoryPdf, MemoryProviders, MemoryPusher
@@ -378,13 +379,17 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def proxy(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> Provider:
+def proxy(provider: Provider, unused_url: str, monkeypatch: pytest.MonkeyPatch) -> Provider:
     """A proxy that the environment names; nothing may reach it."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, provider.url)
         monkeypatch.setenv(name.upper(), provider.url)
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    # Who heeds the environment does reach it.
+    httpx.get(unused_url)
+    assert provider.requests
+    provider.requests.clear()
     return provider
 
 

@@ -51,7 +51,9 @@ def test_the_local_stack_may_use_loopback(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_secrets_do_not_print() -> None:
-    assert "hidden" not in repr(WorkerSettings.model_validate({}))
+    settings = WorkerSettings.model_validate({})
+    assert settings.service_role_key.get_secret_value() == GOOD["SERVICE_ROLE_KEY"]
+    assert "hidden" not in repr(settings) + str(settings.model_dump())
 
 
 def test_wrong_settings_end_with_misuse_and_say_which(

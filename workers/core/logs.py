@@ -56,7 +56,7 @@ class JsonLines(logging.Formatter):
             line |= {"event": "log", "message": record.getMessage()}
         if record.exc_info and record.exc_info[1]:
             line |= crash(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)  # ASCII: no reader sees a break in U+2028 and the like
 
 
 def _plain(value: object) -> object:

@@ -98,6 +98,7 @@ def test_pages_can_be_read_without_seeing_them(filled: str, path: str) -> None:
     page = Page(f"{filled}/inbox{path}")
     assert page.all("html")[0]["lang"] == "en"
     assert len(page.all("h1")) == 1 and len(page.all("main")) == 1
+    assert page.all("nav") and bool(page.all("iframe")) == (path in ("", "/mail-1"))
     assert all(nav.get("aria-label") for nav in page.all("nav"))
     assert all(frame.get("title") for frame in page.all("iframe"))
     assert all(cell.get("scope") for cell in page.all("th"))
