@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.errors import Misuse
-from cli.output import tell
+from cli.output import printable, tell
 
 YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -26,7 +26,7 @@ def confirm(question: str, yes: bool) -> None:
     try:
         # Even with err=True a blank of the prompt would go to stdout, which is for data.
         with redirect_stdout(sys.stderr):
-            is_sure = typer.confirm(question, err=True)
+            is_sure = typer.confirm(printable(question), err=True)
     except typer.Abort:  # what Ctrl-C becomes in a prompt
         raise typer.Exit(130) from None
     if not is_sure:

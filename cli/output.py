@@ -2,10 +2,12 @@
 
 Data is a mapping (one thing) or a sequence of mappings (many). It becomes a rich table on a terminal,
 tab-separated lines in a pipe, one JSON document with `--json` (absent values are null) or bare ids with
-`--quiet`. `NO_COLOR` is honoured by rich itself.
+`--quiet`. `NO_COLOR` is honoured by rich itself. Whoever wrote the data, no character of it commands the
+terminal.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,12 @@ from rich.table import Table
 
 Row = Mapping[str, Any]
 Data = Row | Sequence[Row]
+
+# What moves to another line or column; what commands a terminal (C0, C1) or turns the text around it (bidi).
+_GAPS = re.compile(r"\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
+_COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Those of them that JSON may carry as they are, and that a terminal would obey.
+_RAW_IN_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only, one a line.")]
@@ -43,7 +51,8 @@ def emit(
     """
     rows: Sequence[Row] = [data] if isinstance(data, Mapping) else data
     if as_json:
-        emit_text(json.dumps(data, default=_plain, ensure_ascii=False, indent=2))
+        document = json.dumps(data, default=_plain, ensure_ascii=False, indent=2)
+        emit_text(_RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document))
     elif quiet:
         for row in rows:
             if row[id_field] is not None:
@@ -60,9 +69,15 @@ def emit_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def printable(text: str) -> str:
+    """The text on one line, and nothing in it that a terminal would obey instead of show."""
+    return _COMMANDS.sub("\ufffd", _GAPS.sub(" ", text))
+
+
 def tell(message: str, *, style: str | None = None) -> None:
     """Say something to the person at the keyboard, on stderr. `message` is plain text, not rich markup."""
-    talk_console().print(escape(message), style=style, highlight=False, soft_wrap=True)
+    lines = "\n".join(printable(line) for line in message.split("\n"))
+    talk_console().print(escape(lines), style=style, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -73,7 +88,7 @@ def progress(label: str) -> Iterator[None]:
         tell(f"{label} …")
         yield
         return
-    with console.status(escape(label)):
+    with console.status(escape(printable(label))):
         yield
 
 
@@ -86,7 +101,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda steps: None
         return
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(escape(label), total=total)
+        task = bar.add_task(escape(printable(label)), total=total)
         yield lambda steps: bar.advance(task, steps)
 
 
@@ -99,12 +114,16 @@ def _is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def _title(title: str | None) -> str | None:
+    return None if title is None else escape(printable(title))
+
+
 def _print_one(row: Row, columns: Sequence[str], title: str | None) -> None:
     if not _is_terminal():
         for name in columns:
             emit_text(f"{name}\t{_text(row.get(name))}")
         return
-    table = Table(title=title, show_header=False, box=None)
+    table = Table(title=_title(title), show_header=False, box=None)
     for name in columns:
         table.add_row(f"[bold]{escape(name)}[/bold]", escape(_text(row.get(name))))
     Console(file=sys.stdout).print(table)
@@ -118,7 +137,7 @@ def _print_many(rows: Sequence[Row], columns: Sequence[str], title: str | None) 
     if not rows:
         tell("Nothing found.")
         return
-    table = Table(title=title)
+    table = Table(title=_title(title))
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -141,7 +160,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, default=_plain, ensure_ascii=False)
+        return printable(json.dumps(value, default=_plain, ensure_ascii=False))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return str(value).replace("\t", " ").replace("\n", " ")
+    return printable(str(value))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from cli.asking import confirm
 from cli.output import emit, emit_text, progress, tell
 
 ROWS = [
@@ -63,6 +64,57 @@ def test_data_is_never_read_as_markup(capsys: pytest.CaptureFixture[str]) -> Non
     emit({"id": "[/nothing]"})
     shown = capsys.readouterr().out
     assert "[red]a[/red]" in shown and "[/nothing]" in shown
+
+
+# A screen cleared, a title set, a link, the same in one character (C1), text turned around, a line rewritten.
+ATTACKS = (
+    "\x1b[2J",
+    "\x1b]0;title\x07",
+    "\x1b]8;;http://evil.example\x1b\\",
+    "\x9b2J",
+    "\u202elive",
+    "\x08\x7f\rgone",
+)
+COMMANDS = {chr(code) for code in (*range(10), *range(11, 32), *range(127, 160), 0x2028, 0x202E, 0x2066)}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_a_stranger_wrote_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, attack: str, is_terminal: bool
+) -> None:
+    monkeypatch.setattr("cli.output._is_terminal", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = f"Dag {attack} 💬 é"
+    emit([{"id": text, "tags": [text]}])
+    emit({"id": text}, title="Dag 💬")
+    emit({"id": text}, quiet=True)
+    tell(text)
+    said = capsys.readouterr()
+    shown = "".join(set(said.out + said.err) - ({"\t", "\x1b"} if not is_terminal else {"\x1b"}))
+    assert not COMMANDS & set(shown) and attack not in said.out + said.err
+    assert said.out.count("Dag") >= 4 and "💬 é" in said.out and "💬 é" in said.err
+    emit({"id": text}, as_json=True)
+    document = capsys.readouterr().out
+    assert not COMMANDS & set(document)
+    assert json.loads(document) == {"id": text}, "a program gets it as it was written"
+
+
+@pytest.mark.usefixtures("on_a_terminal")
+def test_a_title_is_never_read_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    emit([{"id": "x" * 40}], title="[red]Noord[/red]\x9b2J")
+    assert "[red]Noord[/red]\ufffd2J" in capsys.readouterr().out
+
+
+def test_a_question_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda question, **_: asked.append(question) or True)
+    confirm("Karel\x1b[2J\n?", yes=False)
+    assert asked == ["Karel\ufffd[2J ?"]
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("on_a_terminal")
