@@ -1,6 +1,9 @@
 """What several nouns look up before they act: rows as records, the garage one works at, who is who."""
 
+from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from supabase import Client
 
@@ -27,6 +30,25 @@ def readable(data: object, permission: str) -> list[Record]:
     return rows
 
 
+def older(query: Any, row: Record, at: str) -> Any:
+    """What comes after this row in a list ordered by `at` and then `id`, both descending: the next page."""
+    moment = f'"{row[at]}"'
+    tie = f"{at}.lt.{moment},and({at}.eq.{moment},id.lt.{row['id']})"
+    # By time first: that is how rows of a garage are indexed, and one transaction has one time.
+    return query.lte(at, row[at]).or_(tie)
+
+
+def time_zone(client: Client, garage: Record) -> ZoneInfo:
+    """The time zone of the garage. Raises CommandFailed for who may not read its settings."""
+    found = client.table("garages").select("time_zone").eq("id", garage["id"]).execute()
+    return ZoneInfo(readable(found.data, "garage.read")[0]["time_zone"])
+
+
+def in_garage_time(moment: str, zone: ZoneInfo) -> str:
+    """What the API says of a moment, as the clock of the garage showed it, to the minute."""
+    return datetime.fromisoformat(moment).astimezone(zone).isoformat(" ", "minutes")[:16]
+
+
 def active_garage(client: Client) -> Record:
     """The garage that every command is about: its id, trade_name and the caller's role there."""
     for garage in my_garages(client):
@@ -50,7 +72,8 @@ def customer_named(client: Client, name: str) -> Record:
     is_address = "@" in name
     column, value = ("email", name.strip().lower()) if is_address else ("id", name.strip())
     found = client.table("customers").select("id,full_name,email,merged_into_id").eq(column, value)
-    rows = [row for row in records(found.execute().data) if row["merged_into_id"] is None or not is_address]
+    rows = records(found.execute().data) if is_address or _is_id(value) else []
+    rows = [row for row in rows if row["merged_into_id"] is None or not is_address]
     if len(rows) == 1:
         return rows[0]
     if rows:
@@ -66,6 +89,14 @@ def customer_named(client: Client, name: str) -> Record:
         "neither an address nor an id of one is like that",
         "Look the customer up in the list of customers",
     )
+
+
+def _is_id(value: str) -> bool:
+    try:
+        UUID(value)
+    except ValueError:
+        return False
+    return True
 
 
 def names(client: Client) -> dict[str, str]:

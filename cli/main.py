@@ -11,7 +11,7 @@ from typer.main import get_command, get_group
 from cli.errors import explain, report
 
 COMMANDS = (
-    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions"),
+    *("demo", "stack", "garage", "modules", "members", "invoices", "deliveries", "suppressions", "inbound"),
     *("providers", "templates", "rights", "retention", "privacy", "audit", "access", "support", "breaches"),
     *("telemetry", "website", "keys", "worker", "policies", "docs"),
 )

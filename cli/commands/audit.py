@@ -1,14 +1,14 @@
 """`autexor audit`: who changed what in the garage, and whether that history is as it was sealed."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from supabase import Client
 
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed, Misuse
-from cli.lookups import Record, active_garage, names, readable, records
+from cli.lookups import Record, active_garage, names, older, readable, records
 from cli.output import JsonFlag, QuietFlag, emit, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Read who changed what in your garage, and verify it.")
@@ -41,7 +41,7 @@ def list_command(
     garage = active_garage(client)
     query = client.table("audit_entries").select("*").eq("garage_id", garage["id"])
     if before is not None:
-        query = _older(query, _entry(client, before))
+        query = older(query, _entry(client, before), "occurred_at")
     found = query.order("occurred_at", desc=True).order("id", desc=True).limit(limit).execute()
     rows = records(found.data) if before is not None else readable(found.data, "audit.read")
     who = names(client)
@@ -108,13 +108,6 @@ def _anchored(anchor: str | None) -> Record:
             "Take it from `autexor audit seals --quiet`",
         )
     return {"anchor_number": int(number), "anchor_hash": hash_}
-
-
-def _older(query: Any, entry: Record) -> Any:
-    """By time first: that is how the entries of a garage are indexed, and one transaction has one time."""
-    at = f'"{entry["occurred_at"]}"'
-    tie = f"occurred_at.lt.{at},and(occurred_at.eq.{at},id.lt.{entry['id']})"
-    return query.lte("occurred_at", entry["occurred_at"]).or_(tie)
 
 
 def _entry(client: Client, entry_id: int) -> Record:
