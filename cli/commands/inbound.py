@@ -76,7 +76,7 @@ def assign_command(
     shown = {**row, "customer": person["full_name"]}
     emit(shown, as_json=as_json, quiet=quiet, id_field="message_id", columns=("id", "message_id", "customer"))
     if not as_json and not quiet:
-        tell("Assigned. What comes from this number is theirs by itself once it is on their card.")
+        tell("Assigned. What comes from a number on one customer's card alone is theirs by itself.")
 
 
 def _named(client: Client, inbound_message_id: UUID) -> Record:

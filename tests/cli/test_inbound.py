@@ -12,19 +12,15 @@ import pytest
 
 from devstack.stack import Stack
 from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, NOORD
+from sql_tests.outcomes import ACCOUNT, ACCOUNT_SID, AUTH_TOKEN
 
 pytestmark = pytest.mark.req("D9", "P12")
 
 Autexor = Callable[..., Any]
 MARC, RITA, OTTO = "marc@garage-noord.test", "rita@garage-noord.test", "otto@garage-zuid.test"
 KARELS_MAIL = "select email from public.customers where id = %s"
-ACCOUNT = """
-insert into public.provider_accounts (garage_id, channel, provider, sender_address, account_sid, secret_id)
-values (%s, %s, 'twilio', '+32460000001', 'AC0123456789abcdef0123456789abcdef',
-    vault.create_secret('auth-token-0123456789abcdef012345'))
-returning id
-"""
 IN_USE = "select id from public.provider_accounts where garage_id = %s and channel = %s and is_active"
+OUT_OF_USE = "update public.provider_accounts set secret_id = null where id = %s"
 RECEIVE = "select private.receive_message(%s, %s, %s, %s, %s, %s, null)"
 KEPT = "select id::text from public.inbound_messages where provider_id = %s"
 TALK = """
@@ -49,13 +45,13 @@ class Number:
         """Taken in as the webhook does; the id it is kept under."""
         name = f"SM{uuid4().hex}"
         with self.connection.transaction():
-            account, made = self.look(IN_USE, NOORD, channel), None
-            if account is None:
-                account = made = self.look(ACCOUNT, NOORD, channel)
+            in_use = self.look(IN_USE, NOORD, channel)
+            account = in_use or self.look(
+                ACCOUNT, NOORD, channel, "twilio", "+32460000001", ACCOUNT_SID, None, AUTH_TOKEN
+            )
             self.look(RECEIVE, account, channel, name, self.address, body, pictures)
-            # Not left in use: other tests set up accounts of their own.
-            self.look("with x as (update public.provider_accounts set secret_id = null where id = %s"
-                      " returning id) select id from x", made)  # fmt: skip
+            if in_use is None:  # other tests set up accounts of their own
+                self.connection.execute(OUT_OF_USE, (account,))
         if at is not None:
             self.connection.execute(
                 "update public.inbound_messages set created_at = %s where provider_id = %s", (at, name)
@@ -99,15 +95,17 @@ def test_a_stranger_is_listed_with_their_words_at_the_garages_time(autexor: Aute
 
 
 def test_a_number_of_several_customers_waits_too(autexor: Autexor, number: Number) -> None:
-    before = {one: number.look("select phone from public.customers where id = %s", one) for one in (
-        CARLA.customer_id, KAREL.customer_id)}  # fmt: skip
+    phones = {
+        one: number.look("select phone from public.customers where id = %s", one)
+        for one in (CARLA.customer_id, KAREL.customer_id)
+    }
     share = "update public.customers set phone = %s where id = %s"
-    for one in before:
+    for one in phones:
         number.connection.execute(share, (number.address, one))
     try:
         assert number.writes("Wie ben ik?") in ids(autexor)
     finally:
-        for one, phone in before.items():
+        for one, phone in phones.items():
             number.connection.execute(share, (phone, one))
 
 
@@ -147,14 +145,16 @@ def test_pages_go_on_where_the_last_one_ended(autexor: Autexor, number: Number) 
     at = datetime(2020, 2, 2, 12, tzinfo=UTC)
     same = sorted((number.writes(f"Samen {one}", at=at) for one in range(3)), reverse=True)
     oldest = number.writes("Eerder", at=datetime(2020, 2, 1, tzinfo=UTC))
-    all_of_them = ids(autexor)
-    assert all_of_them[-4:] == [*same, oldest]
-    first = autexor("inbound", "list", "--limit", "2", "--quiet", "--before", all_of_them[-5] if len(
-        all_of_them) > 4 else same[0]).out.split()  # fmt: skip
-    assert len(first) == 2
-    rest = autexor("inbound", "list", "--limit", "2", "--quiet", "--before", same[1]).out.split()
-    assert rest == [same[2], oldest]
-    assert autexor("inbound", "list", "--limit", "2", "--quiet", "--before", oldest).out == ""
+    newest = number.writes("Nu")
+    waiting = ids(autexor)
+    assert (waiting[0], waiting[-4:]) == (newest, [*same, oldest])
+    assert autexor("inbound", "list", "--limit", "1", "--quiet").out.split() == [newest]
+
+    def page(before: str) -> list[str]:
+        return str(autexor("inbound", "list", "--limit", "2", "--quiet", "--before", before).out).split()
+
+    assert page(newest) == waiting[1:3]
+    assert [page(same[0]), page(same[1]), page(oldest)] == [same[1:], [same[2], oldest], []]
     assert autexor("inbound", "list", "--before", "nonsense").code == 2
 
 
@@ -204,7 +204,6 @@ def test_who_may_not_write_conversations_and_another_garage_assign_nothing(
 ) -> None:
     words = f"Mag niet {uuid4().hex}"
     waiting = number.writes(words)
-    # An accountant reads customers, and no conversations.
     for who, customer, code in [
         (MARC, KAREL.customer_id, "customer_not_found"),
         (OTTO, KAREL.customer_id, "customer_not_found"),
@@ -214,6 +213,24 @@ def test_who_may_not_write_conversations_and_another_garage_assign_nothing(
         assert (refused.code, refused.out, f"[{code}]" in refused.err) == (1, "", True), refused.err
     assert waiting in ids(autexor) and number.said_to(CARLA_AT_ZUID.customer_id, words) == []
     assert autexor("inbound", "assign", waiting, KAREL.customer_id, "--yes").code == 0
+    assert number.said_to(KAREL.customer_id, words) == [f"sms: {words}"]
+
+
+def test_without_the_permission_to_write_one_reads_them_and_assigns_none(
+    autexor: Autexor, number: Number
+) -> None:
+    words = f"Alleen lezen {uuid4().hex}"
+    waiting = number.writes(words)
+    assign = ("inbound", "assign", waiting, KAREL.customer_id, "--yes")
+    assert autexor("members", "deny", RITA, "conversations.write").code == 0
+    try:
+        assert waiting in ids(autexor, who=RITA)
+        refused = autexor(*assign, who=RITA)
+        assert (refused.code, refused.out, "[permission_missing]" in refused.err) == (1, "", True)
+        assert number.said_to(KAREL.customer_id, words) == []
+    finally:
+        assert autexor("members", "reset", RITA, "conversations.write").code == 0
+    assert autexor(*assign, who=RITA).code == 0
     assert number.said_to(KAREL.customer_id, words) == [f"sms: {words}"]
 
 
