@@ -34,8 +34,8 @@ def list_command(
 ) -> None:
     """List SMS and WhatsApp messages that wait until you say whose they are, newest first.
 
-    They came from a number that no customer of yours has, or that several have; who may not read conversations
-    sees none. `when` is in your garage's time zone.
+    They came from a number that no customer of yours has, or that several have. Who may not read
+    conversations sees none. `when` is in your garage's time zone.
     """
     client = sign_in_from_environment()
     garage = active_garage(client)
