@@ -1,11 +1,12 @@
 """Retention: floors, ceilings, holds, and what goes when the clock moves."""
 
+import psycopg
 import pytest
 
 from devstack.testing import Database
 from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, RITA, ZUID
 from sql_tests.people import call
-from sql_tests.steps import change, claim, look, refused
+from sql_tests.steps import change, claim, look, one, refused
 
 from .conftest import ask, do
 
@@ -137,6 +138,71 @@ def test_housekeeping_applies_it_to_each_garage_once_a_day(at_work: Database) ->
     with at_work.connect("worker") as connection:
         connection.execute("select private.housekeep()")
     assert look(at_work, runs) == 2
+
+
+def housekeep(database: Database) -> Counts:
+    with database.connect("worker") as connection:
+        return dict(one(connection, "select private.housekeep()"))
+
+
+BROKEN = """
+create function private.tg_broken() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $$ begin raise division_by_zero; end $$;
+create trigger broken before delete on public.push_notifications for each row
+    when (old.garage_id = '{garage}') execute function private.tg_broken()
+"""
+
+
+def test_a_garage_whose_retention_fails_keeps_no_other_waiting(at_work: Database) -> None:
+    change(at_work, "update public.push_notifications set created_at = now() - interval '100 days'")
+    change(at_work, "delete from public.delivery_attempts where push_notification_id is not null")
+    change(at_work, BROKEN.format(garage=NOORD))
+    pushes = "select count(*) from public.push_notifications where garage_id = %s"
+    before = look(at_work, pushes, NOORD)
+    counts = housekeep(at_work)
+    assert counts["retention"] > 0 and counts["retention_failed"] == 1 and "failed" not in counts
+    assert look(at_work, pushes, NOORD) == before > 0 == look(at_work, pushes, ZUID)
+    run = "select concat_ws('/', failure, counts) from public.retention_runs where garage_id = %s"
+    assert look(at_work, run, NOORD) == "22012/{}"
+    assert look(at_work, run, ZUID).startswith("{")
+    assert housekeep(at_work)["retention_failed"] == 0, "it is tried again tomorrow, not every hour"
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        call(at_work, OLGA, "run_retention(false)")
+
+
+@pytest.mark.parametrize(
+    ("task", "function", "counted"),
+    [
+        ("retention", "apply_due_retention(as_of timestamptz) returns int", "website_requests"),
+        ("history", "keep_history(at timestamptz) returns jsonb", "retention"),
+        ("website", "purge_website(at timestamptz default now()) returns jsonb", "retention"),
+        ("telemetry", "purge_telemetry(at timestamptz default now()) returns jsonb", "retention"),
+    ],
+)
+def test_a_task_of_housekeeping_that_fails_is_told_and_stops_no_other(
+    at_work: Database, task: str, function: str, counted: str
+) -> None:
+    assert "failed" not in housekeep(at_work)
+    change(
+        at_work,
+        f"create or replace function private.{function} language plpgsql"
+        " set search_path = pg_catalog, pg_temp as $$ begin raise division_by_zero; end $$",
+    )
+    counts = housekeep(at_work)
+    assert counts["failed"] == [task] and counted in counts and "wakeups" in counts
+
+
+def test_tries_to_sign_in_go_after_their_time_but_not_of_whom_something_is_held(at_work: Database) -> None:
+    change(at_work, "update private.login_attempts set created_at = now() - interval '91 days'")
+    do(at_work, "select * from public.place_legal_hold(%s, 'Geschil')", CARLA.customer_id)
+    tries = (
+        "select count(*) from private.login_attempts l join public.portal_accounts a on a.id = l.account_id"
+        " where a.customer_id = %s"
+    )
+    before = look(at_work, tries, CARLA.customer_id)
+    assert look(at_work, tries, KAREL.customer_id) > 0
+    housekeep(at_work)
+    assert look(at_work, tries, CARLA.customer_id) == before > 0 == look(at_work, tries, KAREL.customer_id)
 
 
 def test_a_run_by_hand_is_the_garages_own_and_on_record(at_work: Database) -> None:

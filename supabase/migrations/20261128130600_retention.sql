@@ -7,6 +7,7 @@ create table public.retention_runs (
     as_of timestamptz not null,
     actor text not null,
     counts jsonb not null,
+    failure text,
     created_at timestamptz not null default now(),
     unique (garage_id, id)
 );
@@ -20,6 +21,8 @@ comment on column public.retention_runs.as_of is 'internal: the moment taken for
 comment on column public.retention_runs.actor is
     'personal(account; subject=staff; on_erasure=keep:audit)';
 comment on column public.retention_runs.counts is 'internal';
+comment on column public.retention_runs.failure is
+    'internal: the SQLSTATE that stopped it, so that nothing went; null when it was carried out';
 comment on column public.retention_runs.created_at is 'internal';
 create index retention_runs_garage_idx on public.retention_runs (garage_id, created_at desc);
 
@@ -166,20 +169,30 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    due uuid[] := array(
+    garage uuid;
+    amount int := 0;
+begin
+    for garage in
         select g.id from public.garages g
          where not exists (select from public.retention_runs r
                             where r.garage_id = g.id and r.created_at > now() - interval '23 hours')
-         order by g.id limit 25);
-begin
-    if cardinality(due) = 0 then
-        return 0;
-    end if;
-    return (select coalesce(sum(n.value::int), 0)
-              from private.apply_retention(as_of, false, due) a, jsonb_each_text(a.counts) n);
+         order by g.id limit 25
+    loop
+        begin
+            amount := amount + (
+                select coalesce(sum(n.value::int), 0)
+                  from private.apply_retention(as_of, false, array[garage]) a, jsonb_each_text(a.counts) n);
+        exception when others then
+            -- On record as a run, so that this garage waits a day and the others do not wait for it.
+            insert into public.retention_runs (garage_id, as_of, actor, counts, failure)
+            values (garage, apply_due_retention.as_of, private.actor(), '{}', sqlstate);
+            raise warning 'retention of garage % failed with %', garage, sqlstate;
+        end;
+    end loop;
+    return amount;
 end $$;
 comment on function private.apply_due_retention is
-    'Retention of the garages whose last run is a day ago, some at a time; how many rows went';
+    'Retention of the garages whose last run is a day ago, some at a time, each by itself; how many rows went';
 
 create function private.run_retention(is_dry_run boolean)
 returns jsonb
