@@ -4,9 +4,9 @@ import pytest
 
 from devstack.testing import Database
 from sql_tests import support
-from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA
+from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA, Actor, Customer
 from sql_tests.people import call
-from sql_tests.steps import change, claim, draft, look, one, refused
+from sql_tests.steps import change, claim, denied, draft, look, one, refused
 
 from .conftest import ask, do
 
@@ -240,3 +240,89 @@ def test_a_restricted_customer_is_not_found_by_asking_otherwise(restricted: Data
     with OLGA.acting(restricted) as connection:
         assert one(connection, "select count(*) from public.search('Carla')") > 0
         assert one(connection, "select count(*) from public.trace_invoice(%s)", number) > 0
+
+
+FILES = """
+insert into storage.objects (bucket_id, name)
+select 'work_order_photos', p.storage_path from public.work_order_photos p
+union all select 'message_photos', p.storage_path from public.message_photos p
+on conflict do nothing
+"""
+# Which files are of whom, by what names them.
+WHOSE = """
+select distinct w.bucket from (
+    select 'invoices' as bucket, d.storage_path, i.customer_id
+      from public.invoice_documents d join public.invoices i on i.id = d.invoice_id
+    union all select 'work_order_photos', p.storage_path, w.customer_id
+      from public.work_order_photos p join public.work_orders w on w.id = p.work_order_id
+    union all select 'message_photos', p.storage_path, c.customer_id
+      from public.message_photos p join public.conversations c on c.id = p.conversation_id) w
+  join storage.objects o on o.bucket_id = w.bucket and o.name = w.storage_path
+ where w.customer_id = %s and o.name = any (%s) order by 1
+"""
+BY_API = "select set_config('storage.allow_delete_query', 'true', true)"
+BUCKETS = ["invoices", "message_photos", "work_order_photos"]
+
+
+def buckets(database: Database, names: list[str], customer: Customer) -> list[str]:
+    """The buckets in which some of these files are a customer's."""
+    with database.connect() as connection:
+        return [row["bucket"] for row in connection.execute(WHOSE, (customer.customer_id, names))]
+
+
+def files(database: Database, statement: str, who: Actor = OLGA) -> list[str]:
+    """Names that a statement on files answers; nothing of it stays."""
+    with who.acting(database) as connection:
+        connection.execute(BY_API)
+        return [row["name"] for row in connection.execute(statement.encode())]
+
+
+@pytest.mark.req("S3")
+def test_files_of_a_restricted_customer_are_out_of_reach_as_their_rows_are(restricted: Database) -> None:
+    see, remove = "select name from storage.objects", "delete from storage.objects returning name"
+    change(restricted, FILES)
+    strangers = files(restricted, see, OTTO)
+    with restricted.connect() as connection:
+        everything = [row["name"] for row in connection.execute(see)]
+    assert buckets(restricted, everything, CARLA) == BUCKETS == buckets(restricted, everything, KAREL)
+    for statement, expected in ((see, BUCKETS), (remove, BUCKETS[2:])):
+        found = files(restricted, statement)
+        assert buckets(restricted, found, CARLA) == []
+        assert buckets(restricted, found, KAREL) == expected
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    assert buckets(restricted, files(restricted, see), CARLA) == BUCKETS
+    assert buckets(restricted, files(restricted, remove), CARLA) == []
+    assert buckets(restricted, files(restricted, see, RITA), CARLA) == []
+    assert files(restricted, see, OTTO) == strangers != []
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    assert buckets(restricted, files(restricted, remove), CARLA) == BUCKETS[2:]
+
+
+@pytest.mark.req("S3")
+def test_a_photo_announced_before_the_restriction_is_not_put_there_afterwards(restricted: Database) -> None:
+    path = (
+        "select p.storage_path from public.work_order_photos p"
+        " join public.work_orders w on w.id = p.work_order_id where w.customer_id = %s limit 1"
+    )
+    hers, his = (look(restricted, path, who.customer_id) for who in (CARLA, KAREL))
+    with restricted.connect() as connection:
+        connection.execute(BY_API)
+        connection.execute("delete from storage.objects where bucket_id = 'work_order_photos'")
+    put = b"insert into storage.objects (bucket_id, name) values ('work_order_photos', %s)"
+    with denied(), OLGA.acting(restricted) as connection:
+        connection.execute(put, (hers,))
+    with OLGA.acting(restricted) as connection:
+        assert connection.execute(put, (his,)).rowcount == 1
+
+
+@pytest.mark.req("D12")
+def test_an_invoice_of_a_restricted_customer_is_not_drawn_anew_until_opened(restricted: Database) -> None:
+    issued = "select id from public.invoices where customer_id = %s and issued_at is not null limit 1"
+    hers, his = (look(restricted, issued, who.customer_id) for who in (CARLA, KAREL))
+    assert call(restricted, OLGA, "render_source(%s)", his)["snapshot"]
+    with refused("invoice_not_found", 404):
+        call(restricted, OLGA, "render_source(%s)", hers)
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    assert call(restricted, OLGA, "render_source(%s)", hers)["snapshot"]
+    with refused("invoice_not_found", 404):
+        call(restricted, RITA, "render_source(%s)", hers)

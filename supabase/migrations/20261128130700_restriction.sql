@@ -165,6 +165,41 @@ comment on function private.hidden_ids is
     'Ids of rows that the caller may not see because their person''s data is restricted. Never raises';
 grant execute on function private.hidden_ids to authenticated;
 
+create function private.hidden_files(is_to_change boolean)
+returns text[]
+language plpgsql
+stable
+security definer -- asked by Storage's policies, past those of the tables that name the files
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    garage uuid := private.staff_garage_id();
+    holder record;
+    found text[];
+    hidden text[] := '{}';
+begin
+    if not exists (select from public.customer_restrictions r
+                    where r.garage_id = garage and r.lifted_at is null) then
+        return hidden;
+    end if;
+    for holder in
+        select a.attrelid::regclass as relation, private.file_bucket(a.attrelid) as bucket
+          from pg_attribute a
+         where a.attname = 'storage_path' and private.file_bucket(a.attrelid) is not null
+           and private.subject_condition(a.attrelid) is not null
+    loop
+        execute format('select array(select %L || r.storage_path from %s r where r.id = any ($1) '
+            'and r.storage_path is not null)', holder.bucket || '/', holder.relation) into found
+            using private.restricted_ids(garage, holder.relation::text,
+                case when not is_to_change then private.my_membership() end);
+        hidden := hidden || found;
+    end loop;
+    return hidden;
+end $$;
+comment on function private.hidden_files is
+    'Bucket and path of files that the caller may not see, or not change, because their person''s data is restricted. Never raises';
+grant execute on function private.hidden_files to authenticated;
+
 -- By which column a table's rows are told to be about somebody: its key to the customer, to what leads
 -- there, or its own id.
 create function private.restriction_key(target regclass, out key name, out parent text)
