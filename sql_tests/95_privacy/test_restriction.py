@@ -8,7 +8,7 @@ from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA, Actor, Custome
 from sql_tests.people import call
 from sql_tests.steps import change, claim, denied, draft, look, one, refused
 
-from .conftest import ask, do
+from .conftest import ask, do, twin
 
 pytestmark = pytest.mark.req("G2", "G3")
 REASON = "Klant vraagt zelf na"
@@ -209,18 +209,53 @@ def test_a_restricted_customer_is_corrected_and_erased_on_request(restricted: Da
     assert look(restricted, name, CARLA.customer_id) == "[erased]"
 
 
-def test_a_restricted_customer_is_not_merged(restricted: Database) -> None:
+def test_a_restricted_customer_is_not_merged_before_it_is_lifted(restricted: Database) -> None:
     call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
-    with OLGA.acting(restricted) as connection:
-        twin = one(
-            connection,
-            "insert into public.customers (garage_id, full_name, locale)"
-            " values (%s, 'C.', 'nl') returning id",
-            NOORD,
-        )
-        connection.commit()
+    double = twin(restricted)
     with refused("customer_is_restricted", 409):
-        call(restricted, OLGA, "merge_customers(%s, %s)", CARLA.customer_id, twin)
+        call(restricted, OLGA, "merge_customers(%s, %s)", CARLA.customer_id, double)
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    do(restricted, "select * from public.merge_customers(%s, %s)", CARLA.customer_id, double)
+    merged_into = "select merged_into_id::text from public.customers where id = %s"
+    assert look(restricted, merged_into, double) == CARLA.customer_id
+
+
+def test_a_customer_is_restricted_with_all_that_were_merged_into_it(at_work: Database) -> None:
+    double = twin(at_work)
+    do(at_work, "select * from public.merge_customers(%s, %s)", CARLA.customer_id, double)
+    mails = "select count(*) from public.communications where customer_id = %s"
+    mail = (
+        "insert into public.communications (garage_id, customer_id, template, locale, recipient)"
+        " values (%s, %s, 'invoice_issued', 'nl', 'x@example.test')"
+    )
+    change(at_work, mail, NOORD, double)
+    assert look(at_work, mails, double) == 1
+    # An account that was there before nobody merged customers who have one.
+    change(at_work, "update public.portal_accounts set customer_id = %s where customer_id = %s",
+           double, CARLA.customer_id)  # fmt: skip
+    push = (
+        "insert into public.push_notifications (garage_id, push_device_id, template, locale)"
+        " select garage_id, id, 'invoice_issued', 'nl' from public.push_devices"
+        f" where portal_device_id = '{CARLA.portal_device_id}'"
+    )
+    pushes = look(at_work, "select count(*) from public.push_notifications")
+    change(at_work, push)
+    assert look(at_work, "select count(*) from public.push_notifications") == pushes + 1
+    do(at_work, "select * from public.execute_restriction(%s)", ask(at_work, "restriction")["id"])
+    change(at_work, mail, NOORD, double)
+    change(at_work, push)
+    assert look(at_work, mails, double) == 1
+    assert look(at_work, "select count(*) from public.push_notifications") == pushes + 1
+    names = "select count(*) from public.customers where id = any (%s)"
+    both = [CARLA.customer_id, double]
+    with OLGA.acting(at_work) as connection:
+        assert one(connection, names, both) == 0
+    call(at_work, OLGA, "open_restricted_customer(%s, %s)", double, REASON)
+    with OLGA.acting(at_work) as connection:
+        assert one(connection, names, both) == 2
+    call(at_work, OLGA, "lift_restriction(%s, 'Opgelost')", double)
+    change(at_work, mail, NOORD, double)
+    assert look(at_work, mails, double) == 2
 
 
 def test_a_restricted_customer_is_not_found_by_asking_otherwise(restricted: Database) -> None:

@@ -9,7 +9,7 @@ from sql_tests.cast import CARLA, CARLA_AT_ZUID, MARC, NOORD, OLGA, OTTO, RITA
 from sql_tests.people import call
 from sql_tests.steps import change, look, refused
 
-from .conftest import ask, do
+from .conftest import ask, do, twin
 
 pytestmark = pytest.mark.req("G2")
 KINDS = ("access", "rectification", "erasure", "restriction", "objection", "portability")
@@ -209,3 +209,24 @@ def test_an_objection_stops_the_channel_named_and_what_waits_on_it(at_work: Data
         " and template not like 'portal%%'"
     )
     assert look(at_work, waiting, CARLA.customer_id) == 0
+
+
+@pytest.mark.req("G3", "D4")
+def test_what_is_open_of_a_duplicate_follows_it_and_what_is_settled_stays(at_work: Database) -> None:
+    double = twin(at_work)
+    waiting = ask(at_work, "objection", double, object_to="email")
+    answered = ask(at_work, "access", double)
+    do(at_work, "select * from public.refuse_rights_request(%s, 'Al beantwoord')", answered["id"])
+    hold, lifted = (do(at_work, "select * from public.place_legal_hold(%s, 'Geschil')", double) for _ in "12")
+    do(at_work, "select * from public.lift_legal_hold(%s)", lifted["id"])
+    do(at_work, "select * from public.merge_customers(%s, %s)", CARLA.customer_id, double)
+    requests = "select customer_id::text from public.rights_requests where id = %s"
+    holds = "select customer_id::text from public.legal_holds where id = %s"
+    assert look(at_work, requests, waiting["id"]) == CARLA.customer_id == look(at_work, holds, hold["id"])
+    assert look(at_work, requests, answered["id"]) == double == look(at_work, holds, lifted["id"])
+    wants = "select private.wants(%s, %s, 'email')"
+    assert look(at_work, wants, NOORD, CARLA.customer_id) is True
+    do(at_work, "select * from public.execute_objection(%s)", waiting["id"])
+    assert look(at_work, wants, NOORD, CARLA.customer_id) is False
+    # Invoices that were issued to the duplicate stay with it, and are still sent.
+    assert look(at_work, wants, NOORD, double) is False
