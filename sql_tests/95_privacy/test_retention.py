@@ -8,7 +8,7 @@ from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, RITA, ZUID
 from sql_tests.people import call
 from sql_tests.steps import change, claim, look, one, refused
 
-from .conftest import ask, do
+from .conftest import ask, do, twin
 
 pytestmark = pytest.mark.req("G5")
 Counts = dict[str, int]
@@ -78,8 +78,33 @@ def test_customers_and_their_cars_go_when_nothing_is_left_of_them(at_work: Datab
     retain(at_work, 9)
     assert look(at_work, alive, NOORD) > 0
     retain(at_work, 12)
-    assert look(at_work, alive, NOORD) == 0
     assert look(at_work, "select count(*) from public.vehicles where garage_id = %s", NOORD) == 0
+    retain(at_work, 12)
+    assert look(at_work, alive, NOORD) == 0, "the day after their cars"
+
+
+def test_who_owns_a_car_today_stays_as_long_as_the_car_is_kept(at_work: Database) -> None:
+    def newcomer(name: str, valid_to: str) -> str:
+        customer = twin(at_work, name)
+        car = (
+            "with car as (insert into public.vehicles (garage_id, make, model)"
+            " values (%s, 'Opel', 'Astra') returning id)"
+            " insert into public.vehicle_ownerships (garage_id, vehicle_id, customer_id, valid_from, valid_to)"
+            f" select %s, car.id, %s, current_date - 2, {valid_to} from car"
+        )
+        change(at_work, car, NOORD, NOORD, customer)
+        return customer
+
+    owner, seller = newcomer("Eigenaar", "null"), newcomer("Verkoper", "current_date - 1")
+    do(at_work, "select * from public.set_retention('customers', '5 years')")
+    cars = "select count(*) from public.vehicle_ownerships where customer_id = %s"
+    there = "select count(*) from public.customers where id = %s"
+    retain(at_work, 9.9)
+    assert (look(at_work, there, owner), look(at_work, cars, owner)) == (1, 1)
+    retain(at_work, 10.1)
+    retain(at_work, 10.2)
+    assert (look(at_work, there, seller), look(at_work, cars, seller)) == (0, 0)
+    assert (look(at_work, there, owner), look(at_work, cars, owner)) == (0, 0)
 
 
 @pytest.mark.parametrize("held_by", ["legal hold", "open request", "restriction"])

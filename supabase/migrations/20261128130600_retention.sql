@@ -61,13 +61,19 @@ begin
             when target.retention = 'invoice' then format('coalesce(%s <= $3::date, %s)', until,
                 coalesce(clock || format(' + %s <= $3', keep), 'false'))
             else clock || format(' + %s <= $3 and coalesce(%s <= $3::date, true)', keep, until) end;
-        -- What has no end yet says how things are, and goes with what it says it of.
+        -- What has no end yet says how things are, and goes with what it says it of. A person is not gone
+        -- while something cannot be without them: who owns a car today goes after the car.
         select coalesce(string_agg(format('not exists (select from %s c where %s%s)', child.relation,
-                   child.pairs, coalesce(' and ' || child.clock || ' is not null', '')), ' and '), 'true')
+                   child.pairs, coalesce(case when not child.holds_person
+                       then ' and ' || child.clock || ' is not null' end, '')), ' and '), 'true')
           into unreferenced
           from (
             select k.conrelid::regclass as relation,
                    private.clock_of(k.conrelid, 'c') as clock,
+                   k.confrelid = 'public.customers'::regclass and (
+                       select bool_and(a.attnotnull) from unnest(k.conkey) n
+                         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n)
+                       as holds_person,
                    (select string_agg(format('c.%I = r.%I', a.attname, b.attname), ' and ')
                       from unnest(k.conkey, k.confkey) as pair (n, f)
                       join pg_attribute a on a.attrelid = k.conrelid and a.attnum = pair.n
