@@ -6,7 +6,7 @@ import pytest
 from devstack.testing import Database
 from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, RITA, ZUID
 from sql_tests.people import call
-from sql_tests.steps import change, claim, look, one, refused
+from sql_tests.steps import change, claim, finish, look, one, refused
 
 from .conftest import ask, do, twin
 
@@ -261,3 +261,88 @@ def test_a_hold_on_a_duplicate_holds_the_person_it_turned_out_to_be(at_work: Dat
     before = look(at_work, talk, CARLA.customer_id)
     retain(at_work, 25)
     assert look(at_work, talk, CARLA.customer_id) == before > 0
+
+
+REMOVALS = """
+insert into private.file_removals
+    (garage_id, bucket, path, status, attempt, claimed_at, removed_at, created_at)
+select g.garage_id, 'message_photos', r.path, r.status, 20, now() - r.ago,
+       case r.status when 'removed' then now() - r.ago end, now() - interval '2 years'
+  from (select garage_id from public.customers where id = %s) g,
+       (values ('gone', 'removed', interval '13 months'), ('just gone', 'removed', interval '11 months'),
+               ('stuck', 'failed', interval '2 days'), ('just failed', 'failed', interval '1 hour'))
+           r (path, status, ago)
+"""
+
+
+def test_a_file_that_could_not_be_removed_is_tried_again_the_next_day_and_never_forgotten(
+    at_work: Database,
+) -> None:
+    change(at_work, REMOVALS, CARLA.customer_id)
+    assert [row["job"] for row in claim(at_work, "erase") if row["job"]] == []
+    retain(at_work, 0)
+    paths = "select array_agg(path || ': ' || status order by path) from private.file_removals"
+    assert look(at_work, paths) == ["just failed: failed", "just gone: removed", "stuck: failed"]
+    assert housekeep(at_work)["removals_again"] == 1
+    assert housekeep(at_work)["removals_again"] == 0
+    (again,) = claim(at_work, "erase")
+    assert again["job"]["path"] == "stuck"
+    assert finish(at_work, "erase", again, "retry", "storage_http_503") == "queued"
+    (again,) = claim(at_work, "erase")
+    assert finish(at_work, "erase", again) == "removed"
+    change(at_work, "update private.file_removals set claimed_at = now() - interval '2 days'")
+    retain(at_work, 5)
+    assert look(at_work, paths) == ["just failed: failed"]
+
+
+@pytest.mark.req("D15", "G8")
+def test_what_was_asked_and_told_goes_ten_years_after_it_ended(at_work: Database) -> None:
+    for table in ("public.support_requests", "public.breach_notices"):
+        assert look(at_work, f"select count(*) from {table} where garage_id = %s", NOORD) > 0, table
+    asked = "select id from public.support_requests where garage_id = %s and granted_at is null"
+    do(at_work, "select * from public.refuse_support(%s)", look(at_work, asked, NOORD))
+    count = (
+        "select jsonb_build_array((select count(*) from public.support_requests r where r.garage_id = g.id),"
+        " (select count(*) from public.instructions i where i.garage_id = g.id),"
+        " (select count(*) from public.breach_notices n where n.garage_id = g.id))"
+        " from public.garages g where g.id = %s"
+    )
+    before = look(at_work, count, NOORD)
+    retain(at_work, 9.9)
+    assert look(at_work, count, NOORD) == before
+    retain(at_work, 10.1)
+    assert look(at_work, count, NOORD) == [0, 0, 0]
+    assert min(look(at_work, count, ZUID)) > 0
+
+
+@pytest.mark.req("D8")
+def test_an_address_is_not_remembered_longer_than_a_customer_has_it(at_work: Database) -> None:
+    suppress = (
+        "insert into public.suppressions (garage_id, channel, address, customer_id, reason, since, lifted_at)"
+        " values (%s, 'email', %s, %s, 'bounce', now() - interval '2 years', %s)"
+    )
+    change(at_work, "delete from public.suppressions")
+    other = twin(at_work)
+    change(at_work, "update public.customers set email = 'Shared@example.test' where id = %s", other)
+    for address, customer, lifted_at in (
+        ("live@example.test", CARLA.customer_id, None),
+        ("lifted@example.test", CARLA.customer_id, look(at_work, "select now() - interval '1 year'")),
+        ("shared@example.test", None, None),
+        ("nobodys@example.test", None, None),
+    ):
+        change(at_work, suppress, NOORD, address, customer, lifted_at)
+    left = (
+        "select array_agg(split_part(address, '@', 1) order by address) from public.suppressions"
+        " where garage_id = %s"
+    )
+    mine = ["lifted", "live", "nobodys", "shared"]
+    assert look(at_work, left, NOORD) == mine
+    retain(at_work, 0.9)
+    assert look(at_work, left, NOORD) == mine
+    retain(at_work, 1.1)
+    assert look(at_work, left, NOORD) == ["lifted", "live", "shared"]
+    retain(at_work, 2.1)
+    assert look(at_work, left, NOORD) == ["live", "shared"]
+    for _ in range(3):
+        retain(at_work, 12)
+    assert look(at_work, left, NOORD) is None
