@@ -199,6 +199,7 @@ def test_a_garage_whose_retention_fails_keeps_no_other_waiting(at_work: Database
     ("task", "function", "counted"),
     [
         ("retention", "apply_due_retention(as_of timestamptz) returns int", "website_requests"),
+        ("removals", "retry_removals() returns jsonb", "retention"),
         ("history", "keep_history(at timestamptz) returns jsonb", "retention"),
         ("website", "purge_website(at timestamptz default now()) returns jsonb", "retention"),
         ("telemetry", "purge_telemetry(at timestamptz default now()) returns jsonb", "retention"),
@@ -265,10 +266,10 @@ def test_a_hold_on_a_duplicate_holds_the_person_it_turned_out_to_be(at_work: Dat
 
 REMOVALS = """
 insert into private.file_removals
-    (garage_id, bucket, path, status, attempt, claimed_at, removed_at, created_at)
-select g.garage_id, 'message_photos', r.path, r.status, 20, now() - r.ago,
+    (garage_id, request_id, bucket, path, status, attempt, claimed_at, removed_at, created_at)
+select g.garage_id, g.id, 'message_photos', r.path, r.status, 20, now() - r.ago,
        case r.status when 'removed' then now() - r.ago end, now() - interval '2 years'
-  from (select garage_id from public.customers where id = %s) g,
+  from (select garage_id, id from public.rights_requests where customer_id = %s limit 1) g,
        (values ('gone', 'removed', interval '13 months'), ('just gone', 'removed', interval '11 months'),
                ('stuck', 'failed', interval '2 days'), ('just failed', 'failed', interval '1 hour'))
            r (path, status, ago)
@@ -291,8 +292,12 @@ def test_a_file_that_could_not_be_removed_is_tried_again_the_next_day_and_never_
     (again,) = claim(at_work, "erase")
     assert finish(at_work, "erase", again) == "removed"
     change(at_work, "update private.file_removals set claimed_at = now() - interval '2 days'")
-    retain(at_work, 5)
-    assert look(at_work, paths) == ["just failed: failed"]
+    requests = "select count(*) from public.rights_requests where customer_id = %s"
+    for years in (5, 8):
+        retain(at_work, years)
+        assert look(at_work, paths) == ["just failed: failed"]
+        assert look(at_work, requests, CARLA.customer_id) == 1, "what was asked for is not done yet"
+    assert look(at_work, requests, KAREL.customer_id) == 0
 
 
 @pytest.mark.req("D15", "G8")

@@ -62,18 +62,20 @@ begin
                 coalesce(clock || format(' + %s <= $3', keep), 'false'))
             else clock || format(' + %s <= $3 and coalesce(%s <= $3::date, true)', keep, until) end;
         -- What has no end yet says how things are, and goes with what it says it of. A person is not gone
-        -- while something cannot be without them: who owns a car today goes after the car.
+        -- while something cannot be without them: who owns a car today goes after the car. Nor is a request
+        -- done before the last of its files is removed.
         select coalesce(string_agg(format('not exists (select from %s c where %s%s)', child.relation,
-                   child.pairs, coalesce(case when not child.holds_person
+                   child.pairs, coalesce(case when not child.is_holding
                        then ' and ' || child.clock || ' is not null' end, '')), ' and '), 'true')
           into unreferenced
           from (
             select k.conrelid::regclass as relation,
                    private.clock_of(k.conrelid, 'c') as clock,
-                   k.confrelid = 'public.customers'::regclass and (
-                       select bool_and(a.attnotnull) from unnest(k.conkey) n
-                         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n)
-                       as holds_person,
+                   k.conrelid = 'private.file_removals'::regclass
+                       or k.confrelid = 'public.customers'::regclass and (
+                           select bool_and(a.attnotnull) from unnest(k.conkey) n
+                             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n)
+                       as is_holding,
                    (select string_agg(format('c.%I = r.%I', a.attname, b.attname), ' and ')
                       from unnest(k.conkey, k.confkey) as pair (n, f)
                       join pg_attribute a on a.attrelid = k.conrelid and a.attnum = pair.n
