@@ -118,16 +118,28 @@ def test_a_sold_car_is_named_without_what_is_its_new_owners(at_work: Database) -
         NOORD,
         CARLA.vehicle_id,
     )
+    for days, kilometres in ((101, 61111), (100, 62222)):
+        change(
+            at_work,
+            "insert into public.odometer_readings (garage_id, vehicle_id, reading_km, read_on)"
+            " values (%s, %s, %s, current_date - %s::int)",
+            NOORD,
+            CARLA.vehicle_id,
+            kilometres,
+            days,
+        )
     found = exported(at_work, ask(at_work, "access"))
     (car,) = found["public.vehicles"]
     assert (car["make"], "attest_717_reference" in car) == ("Volkswagen", False)
     assert [row["plate"] for row in found["public.vehicle_plates"]] == ["1-ABC-234"]
-    assert all(
-        row["read_on"] < str(look(at_work, "select current_date - 100"))
-        for row in found.get("public.odometer_readings", [])
-    )
+    readings = [row["reading_km"] for row in found["public.odometer_readings"]]
+    assert 61111 in readings and 62222 not in readings
+    sold_on = str(look(at_work, "select current_date - 100"))
+    assert all(row["read_on"] < sold_on for row in found["public.odometer_readings"])
     karel = exported(at_work, ask(at_work, "access", KAREL))
     assert "2-NEW-222" in [row["plate"] for row in karel["public.vehicle_plates"]]
+    readings = [row["reading_km"] for row in karel["public.odometer_readings"]]
+    assert 62222 in readings and 61111 not in readings
 
 
 def test_a_merged_duplicate_is_the_same_person(at_work: Database) -> None:

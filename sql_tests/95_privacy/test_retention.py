@@ -89,7 +89,8 @@ def test_who_owns_a_car_today_stays_as_long_as_the_car_is_kept(at_work: Database
         car = (
             "with car as (insert into public.vehicles (garage_id, make, model)"
             " values (%s, 'Opel', 'Astra') returning id)"
-            " insert into public.vehicle_ownerships (garage_id, vehicle_id, customer_id, valid_from, valid_to)"
+            " insert into public.vehicle_ownerships"
+            " (garage_id, vehicle_id, customer_id, valid_from, valid_to)"
             f" select %s, car.id, %s, current_date - 2, {valid_to} from car"
         )
         change(at_work, car, NOORD, NOORD, customer)
