@@ -173,33 +173,49 @@ def housekeep(database: Database) -> Counts:
 
 BROKEN = """
 create function private.tg_broken() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
-as $$ begin raise division_by_zero; end $$;
+as $$ begin raise {error}; end $$;
 create trigger broken before delete on public.push_notifications for each row
     when (old.garage_id = '{garage}') execute function private.tg_broken()
 """
 
 
-def test_a_garage_whose_retention_fails_keeps_no_other_waiting(at_work: Database) -> None:
+@pytest.mark.parametrize(("error", "code"), [("division_by_zero", "22012"), ("query_canceled", "57014")])
+def test_a_garage_whose_retention_fails_keeps_no_other_waiting(
+    at_work: Database, error: str, code: str
+) -> None:
     change(at_work, "update public.push_notifications set created_at = now() - interval '100 days'")
     change(at_work, "delete from public.delivery_attempts where push_notification_id is not null")
-    change(at_work, BROKEN.format(garage=NOORD))
+    change(at_work, BROKEN.format(garage=NOORD, error=error))
     pushes = "select count(*) from public.push_notifications where garage_id = %s"
     before = look(at_work, pushes, NOORD)
     counts = housekeep(at_work)
     assert counts["retention"] > 0 and counts["retention_failed"] == 1 and "failed" not in counts
     assert look(at_work, pushes, NOORD) == before > 0 == look(at_work, pushes, ZUID)
     run = "select concat_ws('/', failure, counts) from public.retention_runs where garage_id = %s"
-    assert look(at_work, run, NOORD) == "22012/{}"
+    assert look(at_work, run, NOORD) == code + "/{}"
     assert look(at_work, run, ZUID).startswith("{")
     assert housekeep(at_work)["retention_failed"] == 0, "it is tried again tomorrow, not every hour"
-    with pytest.raises(psycopg.errors.DivisionByZero):
+    with pytest.raises(psycopg.errors.lookup(code)):
         call(at_work, OLGA, "run_retention(false)")
+
+
+def test_retention_takes_another_garage_only_while_there_is_time(at_work: Database) -> None:
+    runs = "select count(*) from public.retention_runs"
+    for done in (1, 2, 2):
+        change(at_work, "select private.apply_due_retention(now(), interval '0 seconds')")
+        assert look(at_work, runs) == done
+    change(at_work, "delete from public.retention_runs")
+    change(at_work, "select private.apply_due_retention(now())")
+    assert look(at_work, runs) == 2
+
+
+APPLY = "apply_due_retention(as_of timestamptz, budget interval default '10 seconds')"
 
 
 @pytest.mark.parametrize(
     ("task", "function", "counted"),
     [
-        ("retention", "apply_due_retention(as_of timestamptz) returns int", "website_requests"),
+        ("retention", f"{APPLY} returns int", "website_requests"),
         ("removals", "retry_removals() returns jsonb", "retention"),
         ("history", "keep_history(at timestamptz) returns jsonb", "retention"),
         ("website", "purge_website(at timestamptz default now()) returns jsonb", "retention"),

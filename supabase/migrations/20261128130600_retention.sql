@@ -170,7 +170,7 @@ end $$;
 comment on function private.apply_retention is
     'Deletes what these garages have kept long enough at that moment; how many rows per table. A dry run changes nothing';
 
-create function private.apply_due_retention(as_of timestamptz)
+create function private.apply_due_retention(as_of timestamptz, budget interval default '10 seconds')
 returns int
 language plpgsql
 volatile
@@ -190,12 +190,13 @@ begin
             amount := amount + (
                 select coalesce(sum(n.value::int), 0)
                   from private.apply_retention(as_of, false, array[garage]) a, jsonb_each_text(a.counts) n);
-        exception when others then
+        exception when query_canceled or others then -- out of time, too
             -- On record as a run, so that this garage waits a day and the others do not wait for it.
             insert into public.retention_runs (garage_id, as_of, actor, counts, failure)
             values (garage, apply_due_retention.as_of, private.actor(), '{}', sqlstate);
             raise warning 'retention of garage % failed with %', garage, sqlstate;
         end;
+        exit when clock_timestamp() >= statement_timestamp() + budget; -- the next hour goes on from here
     end loop;
     return amount;
 end $$;
