@@ -293,7 +293,7 @@ TABLES = (
 POLICIES = (
     Rule(
         "a permissive policy is for one command and one role, and an update has a check",
-        """select name, polname from policies where polname <> 'restriction'
+        """select name, polname from policies where polname !~ '^restriction(_insert|_delete)?$'
             and polname <> case when name like 'website.%' then 'operator_floor' else 'tenant_floor' end
             and (not polpermissive or polcmd = '*' or cardinality(polroles) <> 1 or polroles = '{0}'
                  or (polcmd = 'w' and writes is distinct from reads))""",
@@ -330,6 +330,16 @@ POLICIES = (
                             private.restriction_guard_body(t, split_part(g.tgname, '_', 4)))""",
         "drop policy restriction on public.messages",
         ("G3", "D1"),
+    ),
+    Rule(
+        "files are hidden with a restricted customer's rows, and neither put nor removed",
+        """select verb from unnest(array['r', 'a', 'd']) verb
+            where not exists (select from policies p
+                where p.name = 'storage.objects' and p.polcmd = verb and not p.polpermissive
+                  and coalesce(p.reads, p.writes) ~ case verb when 'r' then 'hidden_files\\(false\\)'
+                      else 'hidden_files\\(true\\)' end)""",
+        "drop policy restriction_delete on storage.objects",
+        ("G3", "S3"),
     ),
     Rule(
         "no policy reads claims by itself",

@@ -8,7 +8,7 @@ import pytest
 
 from devstack import database as databases
 from devstack.testing import Database
-from sql_tests.cast import CARLA, OLGA, Actor, Customer
+from sql_tests.cast import CARLA, NOORD, OLGA, Actor, Customer
 from sql_tests.conftest import make_busy
 from sql_tests.people import call
 
@@ -81,15 +81,21 @@ def do(database: Database, query: str, *arguments: object, who: Actor = OLGA) ->
     return row
 
 
+def twin(database: Database, name: str = "C.") -> str:
+    """The id of a customer entered a second time, not merged yet."""
+    insert = "insert into public.customers (garage_id, full_name, locale) values (%s, %s, 'nl') returning id"
+    return str(do(database, insert, NOORD, name)["id"])
+
+
 def ask(
-    database: Database, kind: str, customer: Customer = CARLA, *, verified: bool = True, **more: object
+    database: Database, kind: str, customer: Customer | str = CARLA, *, verified: bool = True, **more: object
 ) -> Row:
-    """A request of a customer, the identity checked or not."""
+    """A request of a customer (or their id), the identity checked or not."""
     named = "".join(f", {name} => %s" for name in more)
     request = do(
         database,
         f"select * from public.receive_rights_request(%s, %s{named})",
-        customer.customer_id,
+        customer if isinstance(customer, str) else customer.customer_id,
         kind,
         *more.values(),
     )

@@ -21,6 +21,10 @@ BREAKS = {
         "public.vehicles does not say its controller, retention and purpose",
     "comment on table public.vehicles is 'controller=garage; retention=a while. Vehicles'":
         "public.vehicles names the unknown retention a while",
+    "comment on table public.work_order_series is 'controller=garage; retention=2 years. Numbers'":
+        "public.work_order_series says how long it is kept, and nothing from when",
+    "comment on table public.work_order_series is 'controller=garage; retention=garage policy. Numbers'":
+        "public.work_order_series says how long it is kept, and nothing from when",
 }  # fmt: skip
 
 

@@ -65,6 +65,33 @@ def test_nothing_of_another_customer_or_of_who_works_there_is_in_it(at_work: Dat
     assert look(at_work, "select count(*) from public.messages where author_user_id is not null") > 0
 
 
+def test_who_of_the_staff_did_it_is_in_no_column(at_work: Database) -> None:
+    staff = """
+        select c.relnamespace::regnamespace || '.' || c.relname as "table", a.attname::text as "column"
+          from pg_constraint k join pg_class c on c.oid = k.conrelid
+          join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+         where k.contype = 'f' and k.confrelid in ('public.memberships'::regclass, 'auth.users'::regclass)
+           and a.attname <> 'garage_id'
+    """
+    with at_work.connect() as connection:
+        columns = {(row["table"], row["column"]) for row in connection.execute(staff)}
+        members = {str(row["id"]) for row in connection.execute("select id from public.memberships")}
+    change(
+        at_work,
+        "update public.work_orders set assigned_to = (select id from public.memberships"
+        " where garage_id = %s and role = 'mechanic' and deactivated_at is null limit 1)"
+        " where garage_id = %s and customer_id = %s and status not in ('invoiced', 'cancelled')",
+        NOORD,
+        NOORD,
+        CARLA.customer_id,
+    )
+    found = exported(at_work, ask(at_work, "access"))
+    assert ("public.rights_requests", "verified_by") in columns
+    assert "id_card" in [row["verified_how"] for row in found["public.rights_requests"]]
+    assert not {(table, column) for table, rows in found.items() for row in rows for column in row} & columns
+    assert not [member for member in members if member in json.dumps(found)]
+
+
 def test_a_sold_car_is_named_without_what_is_its_new_owners(at_work: Database) -> None:
     change(
         at_work,
@@ -91,16 +118,28 @@ def test_a_sold_car_is_named_without_what_is_its_new_owners(at_work: Database) -
         NOORD,
         CARLA.vehicle_id,
     )
+    for days, kilometres in ((101, 61111), (100, 62222)):
+        change(
+            at_work,
+            "insert into public.odometer_readings (garage_id, vehicle_id, reading_km, read_on)"
+            " values (%s, %s, %s, current_date - %s::int)",
+            NOORD,
+            CARLA.vehicle_id,
+            kilometres,
+            days,
+        )
     found = exported(at_work, ask(at_work, "access"))
     (car,) = found["public.vehicles"]
     assert (car["make"], "attest_717_reference" in car) == ("Volkswagen", False)
     assert [row["plate"] for row in found["public.vehicle_plates"]] == ["1-ABC-234"]
-    assert all(
-        row["read_on"] < str(look(at_work, "select current_date - 100"))
-        for row in found.get("public.odometer_readings", [])
-    )
+    readings = [row["reading_km"] for row in found["public.odometer_readings"]]
+    assert 61111 in readings and 62222 not in readings
+    sold_on = str(look(at_work, "select current_date - 100"))
+    assert all(row["read_on"] < sold_on for row in found["public.odometer_readings"])
     karel = exported(at_work, ask(at_work, "access", KAREL))
     assert "2-NEW-222" in [row["plate"] for row in karel["public.vehicle_plates"]]
+    readings = [row["reading_km"] for row in karel["public.odometer_readings"]]
+    assert 62222 in readings and 61111 not in readings
 
 
 def test_a_merged_duplicate_is_the_same_person(at_work: Database) -> None:
@@ -115,6 +154,25 @@ def test_a_merged_duplicate_is_the_same_person(at_work: Database) -> None:
         connection.commit()
     found = exported(at_work, ask(at_work, "access"))
     assert {c["full_name"] for c in found["public.customers"]} == {"Carla Verstraete", "Carla V."}
+
+
+@pytest.mark.req("D12", "G8")
+@pytest.mark.parametrize("first_row", [0, 1])
+def test_rows_are_not_had_without_a_line_in_the_access_log(at_work: Database, first_row: int) -> None:
+    request = ask(at_work, "access")
+    logged = (
+        "select count(*) from audit.access_entries"
+        " where event = 'export_made' and subject_id = %s and actor = %s"
+    )
+    mine = (CARLA.customer_id, f"staff:{OLGA.claims['sub']}")
+    assert look(at_work, logged, *mine) == 0
+    for table in ("public.vehicles", "public.invoices"):
+        with OLGA.acting(at_work) as connection:
+            connection.execute(
+                "select public.rights_export_rows(%s, %s, %s)", (request["id"], table, first_row)
+            )
+            connection.commit()
+    assert look(at_work, logged, *mine) == 1, "once for all its pages"
 
 
 @pytest.mark.req("D12", "G8")

@@ -4,11 +4,11 @@ import pytest
 
 from devstack.testing import Database
 from sql_tests import support
-from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA
+from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, OTTO, RITA, Actor, Customer
 from sql_tests.people import call
-from sql_tests.steps import change, claim, draft, look, one, refused
+from sql_tests.steps import change, claim, denied, draft, look, one, refused
 
-from .conftest import ask, do
+from .conftest import ask, do, twin
 
 pytestmark = pytest.mark.req("G2", "G3")
 REASON = "Klant vraagt zelf na"
@@ -166,19 +166,17 @@ def test_no_message_and_no_push_goes_out(restricted: Database) -> None:
 
 
 def test_what_waited_when_it_began_does_not_go_out(at_work: Database) -> None:
+    both = [CARLA.customer_id, KAREL.customer_id]
+    change(at_work, "update public.communications set status = 'queued' where customer_id = any (%s)", both)
     change(
         at_work,
-        "update public.communications set status = 'queued' where customer_id = %s",
-        CARLA.customer_id,
-    )
-    change(
-        at_work,
-        "select private.enqueue('send', id) from public.communications where customer_id = %s",
-        CARLA.customer_id,
+        "select private.enqueue('send', id) from public.communications where customer_id = any (%s)",
+        both,
     )
     request = ask(at_work, "restriction")
     do(at_work, "select * from public.execute_restriction(%s)", request["id"])
-    assert not [r for r in claim(at_work, "send") if r["job"]["recipient"]["address"] == CARLA.login]
+    reached = [row["job"]["recipient"]["address"] for row in claim(at_work, "send")]
+    assert KAREL.login in reached and CARLA.login not in reached
 
 
 def test_lifting_needs_a_reason_and_gives_everything_back(restricted: Database) -> None:
@@ -209,18 +207,53 @@ def test_a_restricted_customer_is_corrected_and_erased_on_request(restricted: Da
     assert look(restricted, name, CARLA.customer_id) == "[erased]"
 
 
-def test_a_restricted_customer_is_not_merged(restricted: Database) -> None:
+def test_a_restricted_customer_is_not_merged_before_it_is_lifted(restricted: Database) -> None:
     call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
-    with OLGA.acting(restricted) as connection:
-        twin = one(
-            connection,
-            "insert into public.customers (garage_id, full_name, locale)"
-            " values (%s, 'C.', 'nl') returning id",
-            NOORD,
-        )
-        connection.commit()
+    double = twin(restricted)
     with refused("customer_is_restricted", 409):
-        call(restricted, OLGA, "merge_customers(%s, %s)", CARLA.customer_id, twin)
+        call(restricted, OLGA, "merge_customers(%s, %s)", CARLA.customer_id, double)
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    do(restricted, "select * from public.merge_customers(%s, %s)", CARLA.customer_id, double)
+    merged_into = "select merged_into_id::text from public.customers where id = %s"
+    assert look(restricted, merged_into, double) == CARLA.customer_id
+
+
+def test_a_customer_is_restricted_with_all_that_were_merged_into_it(at_work: Database) -> None:
+    double = twin(at_work)
+    do(at_work, "select * from public.merge_customers(%s, %s)", CARLA.customer_id, double)
+    mails = "select count(*) from public.communications where customer_id = %s"
+    mail = (
+        "insert into public.communications (garage_id, customer_id, template, locale, recipient)"
+        " values (%s, %s, 'invoice_issued', 'nl', 'x@example.test')"
+    )
+    change(at_work, mail, NOORD, double)
+    assert look(at_work, mails, double) == 1
+    # An account that was there before nobody merged customers who have one.
+    change(at_work, "update public.portal_accounts set customer_id = %s where customer_id = %s",
+           double, CARLA.customer_id)  # fmt: skip
+    push = (
+        "insert into public.push_notifications (garage_id, push_device_id, template, locale)"
+        " select garage_id, id, 'invoice_issued', 'nl' from public.push_devices"
+        f" where portal_device_id = '{CARLA.portal_device_id}'"
+    )
+    pushes = look(at_work, "select count(*) from public.push_notifications")
+    change(at_work, push)
+    assert look(at_work, "select count(*) from public.push_notifications") == pushes + 1
+    do(at_work, "select * from public.execute_restriction(%s)", ask(at_work, "restriction")["id"])
+    change(at_work, mail, NOORD, double)
+    change(at_work, push)
+    assert look(at_work, mails, double) == 1
+    assert look(at_work, "select count(*) from public.push_notifications") == pushes + 1
+    names = "select count(*) from public.customers where id = any (%s)"
+    both = [CARLA.customer_id, double]
+    with OLGA.acting(at_work) as connection:
+        assert one(connection, names, both) == 0
+    call(at_work, OLGA, "open_restricted_customer(%s, %s)", double, REASON)
+    with OLGA.acting(at_work) as connection:
+        assert one(connection, names, both) == 2
+    call(at_work, OLGA, "lift_restriction(%s, 'Opgelost')", double)
+    change(at_work, mail, NOORD, double)
+    assert look(at_work, mails, double) == 2
 
 
 def test_a_restricted_customer_is_not_found_by_asking_otherwise(restricted: Database) -> None:
@@ -240,3 +273,89 @@ def test_a_restricted_customer_is_not_found_by_asking_otherwise(restricted: Data
     with OLGA.acting(restricted) as connection:
         assert one(connection, "select count(*) from public.search('Carla')") > 0
         assert one(connection, "select count(*) from public.trace_invoice(%s)", number) > 0
+
+
+FILES = """
+insert into storage.objects (bucket_id, name)
+select 'work_order_photos', p.storage_path from public.work_order_photos p
+union all select 'message_photos', p.storage_path from public.message_photos p
+on conflict do nothing
+"""
+# Which files are of whom, by what names them.
+WHOSE = """
+select distinct w.bucket from (
+    select 'invoices' as bucket, d.storage_path, i.customer_id
+      from public.invoice_documents d join public.invoices i on i.id = d.invoice_id
+    union all select 'work_order_photos', p.storage_path, w.customer_id
+      from public.work_order_photos p join public.work_orders w on w.id = p.work_order_id
+    union all select 'message_photos', p.storage_path, c.customer_id
+      from public.message_photos p join public.conversations c on c.id = p.conversation_id) w
+  join storage.objects o on o.bucket_id = w.bucket and o.name = w.storage_path
+ where w.customer_id = %s and o.name = any (%s) order by 1
+"""
+BY_API = "select set_config('storage.allow_delete_query', 'true', true)"
+BUCKETS = ["invoices", "message_photos", "work_order_photos"]
+
+
+def buckets(database: Database, names: list[str], customer: Customer) -> list[str]:
+    """The buckets in which some of these files are a customer's."""
+    with database.connect() as connection:
+        return [row["bucket"] for row in connection.execute(WHOSE, (customer.customer_id, names))]
+
+
+def files(database: Database, statement: str, who: Actor = OLGA) -> list[str]:
+    """Names that a statement on files answers; nothing of it stays."""
+    with who.acting(database) as connection:
+        connection.execute(BY_API)
+        return [row["name"] for row in connection.execute(statement.encode())]
+
+
+@pytest.mark.req("S3")
+def test_files_of_a_restricted_customer_are_out_of_reach_as_their_rows_are(restricted: Database) -> None:
+    see, remove = "select name from storage.objects", "delete from storage.objects returning name"
+    change(restricted, FILES)
+    strangers = files(restricted, see, OTTO)
+    with restricted.connect() as connection:
+        everything = [row["name"] for row in connection.execute(see)]
+    assert buckets(restricted, everything, CARLA) == BUCKETS == buckets(restricted, everything, KAREL)
+    for statement, expected in ((see, BUCKETS), (remove, BUCKETS[2:])):
+        found = files(restricted, statement)
+        assert buckets(restricted, found, CARLA) == []
+        assert buckets(restricted, found, KAREL) == expected
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    assert buckets(restricted, files(restricted, see), CARLA) == BUCKETS
+    assert buckets(restricted, files(restricted, remove), CARLA) == []
+    assert buckets(restricted, files(restricted, see, RITA), CARLA) == []
+    assert files(restricted, see, OTTO) == strangers != []
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    assert buckets(restricted, files(restricted, remove), CARLA) == BUCKETS[2:]
+
+
+@pytest.mark.req("S3")
+def test_a_photo_announced_before_the_restriction_is_not_put_there_afterwards(restricted: Database) -> None:
+    path = (
+        "select p.storage_path from public.work_order_photos p"
+        " join public.work_orders w on w.id = p.work_order_id where w.customer_id = %s limit 1"
+    )
+    hers, his = (look(restricted, path, who.customer_id) for who in (CARLA, KAREL))
+    with restricted.connect() as connection:
+        connection.execute(BY_API)
+        connection.execute("delete from storage.objects where bucket_id = 'work_order_photos'")
+    put = b"insert into storage.objects (bucket_id, name) values ('work_order_photos', %s)"
+    with denied(), OLGA.acting(restricted) as connection:
+        connection.execute(put, (hers,))
+    with OLGA.acting(restricted) as connection:
+        assert connection.execute(put, (his,)).rowcount == 1
+
+
+@pytest.mark.req("D12")
+def test_an_invoice_of_a_restricted_customer_is_not_drawn_anew_until_opened(restricted: Database) -> None:
+    issued = "select id from public.invoices where customer_id = %s and issued_at is not null limit 1"
+    hers, his = (look(restricted, issued, who.customer_id) for who in (CARLA, KAREL))
+    assert call(restricted, OLGA, "render_source(%s)", his)["snapshot"]
+    with refused("invoice_not_found", 404):
+        call(restricted, OLGA, "render_source(%s)", hers)
+    call(restricted, OLGA, "open_restricted_customer(%s, %s)", CARLA.customer_id, REASON)
+    assert call(restricted, OLGA, "render_source(%s)", hers)["snapshot"]
+    with refused("invoice_not_found", 404):
+        call(restricted, RITA, "render_source(%s)", hers)

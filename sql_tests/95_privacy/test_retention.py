@@ -1,13 +1,14 @@
 """Retention: floors, ceilings, holds, and what goes when the clock moves."""
 
+import psycopg
 import pytest
 
 from devstack.testing import Database
 from sql_tests.cast import CARLA, KAREL, NOORD, OLGA, RITA, ZUID
 from sql_tests.people import call
-from sql_tests.steps import change, claim, look, refused
+from sql_tests.steps import change, claim, finish, look, one, refused
 
-from .conftest import ask, do
+from .conftest import ask, do, twin
 
 pytestmark = pytest.mark.req("G5")
 Counts = dict[str, int]
@@ -77,8 +78,34 @@ def test_customers_and_their_cars_go_when_nothing_is_left_of_them(at_work: Datab
     retain(at_work, 9)
     assert look(at_work, alive, NOORD) > 0
     retain(at_work, 12)
-    assert look(at_work, alive, NOORD) == 0
     assert look(at_work, "select count(*) from public.vehicles where garage_id = %s", NOORD) == 0
+    retain(at_work, 12)
+    assert look(at_work, alive, NOORD) == 0, "the day after their cars"
+
+
+def test_who_owns_a_car_today_stays_as_long_as_the_car_is_kept(at_work: Database) -> None:
+    def newcomer(name: str, valid_to: str) -> str:
+        customer = twin(at_work, name)
+        car = (
+            "with car as (insert into public.vehicles (garage_id, make, model)"
+            " values (%s, 'Opel', 'Astra') returning id)"
+            " insert into public.vehicle_ownerships"
+            " (garage_id, vehicle_id, customer_id, valid_from, valid_to)"
+            f" select %s, car.id, %s, current_date - 2, {valid_to} from car"
+        )
+        change(at_work, car, NOORD, NOORD, customer)
+        return customer
+
+    owner, seller = newcomer("Eigenaar", "null"), newcomer("Verkoper", "current_date - 1")
+    do(at_work, "select * from public.set_retention('customers', '5 years')")
+    cars = "select count(*) from public.vehicle_ownerships where customer_id = %s"
+    there = "select count(*) from public.customers where id = %s"
+    retain(at_work, 9.9)
+    assert (look(at_work, there, owner), look(at_work, cars, owner)) == (1, 1)
+    retain(at_work, 10.1)
+    retain(at_work, 10.2)
+    assert (look(at_work, there, seller), look(at_work, cars, seller)) == (0, 0)
+    assert (look(at_work, there, owner), look(at_work, cars, owner)) == (0, 0)
 
 
 @pytest.mark.parametrize("held_by", ["legal hold", "open request", "restriction"])
@@ -139,6 +166,88 @@ def test_housekeeping_applies_it_to_each_garage_once_a_day(at_work: Database) ->
     assert look(at_work, runs) == 2
 
 
+def housekeep(database: Database) -> Counts:
+    with database.connect("worker") as connection:
+        return dict(one(connection, "select private.housekeep()"))
+
+
+BROKEN = """
+create function private.tg_broken() returns trigger language plpgsql set search_path = pg_catalog, pg_temp
+as $$ begin raise {error}; end $$;
+create trigger broken before delete on public.push_notifications for each row
+    when (old.garage_id = '{garage}') execute function private.tg_broken()
+"""
+
+
+@pytest.mark.parametrize(("error", "code"), [("division_by_zero", "22012"), ("query_canceled", "57014")])
+def test_a_garage_whose_retention_fails_keeps_no_other_waiting(
+    at_work: Database, error: str, code: str
+) -> None:
+    change(at_work, "update public.push_notifications set created_at = now() - interval '100 days'")
+    change(at_work, "delete from public.delivery_attempts where push_notification_id is not null")
+    change(at_work, BROKEN.format(garage=NOORD, error=error))
+    pushes = "select count(*) from public.push_notifications where garage_id = %s"
+    before = look(at_work, pushes, NOORD)
+    counts = housekeep(at_work)
+    assert counts["retention"] > 0 and counts["retention_failed"] == 1 and "failed" not in counts
+    assert look(at_work, pushes, NOORD) == before > 0 == look(at_work, pushes, ZUID)
+    run = "select concat_ws('/', failure, counts) from public.retention_runs where garage_id = %s"
+    assert look(at_work, run, NOORD) == code + "/{}"
+    assert look(at_work, run, ZUID).startswith("{")
+    assert housekeep(at_work)["retention_failed"] == 0, "it is tried again tomorrow, not every hour"
+    with pytest.raises(psycopg.errors.lookup(code)):
+        call(at_work, OLGA, "run_retention(false)")
+
+
+def test_retention_takes_another_garage_only_while_there_is_time(at_work: Database) -> None:
+    runs = "select count(*) from public.retention_runs"
+    for done in (1, 2, 2):
+        change(at_work, "select private.apply_due_retention(now(), interval '0 seconds')")
+        assert look(at_work, runs) == done
+    change(at_work, "delete from public.retention_runs")
+    change(at_work, "select private.apply_due_retention(now())")
+    assert look(at_work, runs) == 2
+
+
+APPLY = "apply_due_retention(as_of timestamptz, budget interval default '10 seconds')"
+
+
+@pytest.mark.parametrize(
+    ("task", "function", "counted"),
+    [
+        ("retention", f"{APPLY} returns int", "website_requests"),
+        ("removals", "retry_removals() returns jsonb", "retention"),
+        ("history", "keep_history(at timestamptz) returns jsonb", "retention"),
+        ("website", "purge_website(at timestamptz default now()) returns jsonb", "retention"),
+        ("telemetry", "purge_telemetry(at timestamptz default now()) returns jsonb", "retention"),
+    ],
+)
+def test_a_task_of_housekeeping_that_fails_is_told_and_stops_no_other(
+    at_work: Database, task: str, function: str, counted: str
+) -> None:
+    assert "failed" not in housekeep(at_work)
+    change(
+        at_work,
+        f"create or replace function private.{function} language plpgsql"
+        " set search_path = pg_catalog, pg_temp as $$ begin raise division_by_zero; end $$",
+    )
+    counts = housekeep(at_work)
+    assert counts["failed"] == [task] and counted in counts and "wakeups" in counts
+
+
+def test_tries_to_sign_in_go_after_their_time_but_not_of_whom_something_is_held(at_work: Database) -> None:
+    change(at_work, "update private.login_attempts set created_at = now() - interval '91 days'")
+    do(at_work, "select * from public.place_legal_hold(%s, 'Geschil')", CARLA.customer_id)
+    tries = (
+        "select count(*) from private.login_attempts l join public.portal_accounts a on a.id = l.account_id"
+        " where a.customer_id = %s"
+    )
+    before = look(at_work, tries, CARLA.customer_id)
+    assert look(at_work, tries, KAREL.customer_id) > 0
+    housekeep(at_work)
+    assert look(at_work, tries, CARLA.customer_id) == before > 0 == look(at_work, tries, KAREL.customer_id)
+
+
 def test_a_run_by_hand_is_the_garages_own_and_on_record(at_work: Database) -> None:
     change(at_work, "update public.push_notifications set created_at = now() - interval '100 days'")
     change(at_work, "delete from public.delivery_attempts where push_notification_id is not null")
@@ -170,3 +279,92 @@ def test_a_hold_on_a_duplicate_holds_the_person_it_turned_out_to_be(at_work: Dat
     before = look(at_work, talk, CARLA.customer_id)
     retain(at_work, 25)
     assert look(at_work, talk, CARLA.customer_id) == before > 0
+
+
+REMOVALS = """
+insert into private.file_removals
+    (garage_id, request_id, bucket, path, status, attempt, claimed_at, removed_at, created_at)
+select g.garage_id, g.id, 'message_photos', r.path, r.status, 20, now() - r.ago,
+       case r.status when 'removed' then now() - r.ago end, now() - interval '2 years'
+  from (select garage_id, id from public.rights_requests where customer_id = %s limit 1) g,
+       (values ('gone', 'removed', interval '13 months'), ('just gone', 'removed', interval '11 months'),
+               ('stuck', 'failed', interval '2 days'), ('just failed', 'failed', interval '1 hour'))
+           r (path, status, ago)
+"""
+
+
+def test_a_file_that_could_not_be_removed_is_tried_again_the_next_day_and_never_forgotten(
+    at_work: Database,
+) -> None:
+    change(at_work, REMOVALS, CARLA.customer_id)
+    assert [row["job"] for row in claim(at_work, "erase") if row["job"]] == []
+    retain(at_work, 0)
+    paths = "select array_agg(path || ': ' || status order by path) from private.file_removals"
+    assert look(at_work, paths) == ["just failed: failed", "just gone: removed", "stuck: failed"]
+    assert housekeep(at_work)["removals_again"] == 1
+    assert housekeep(at_work)["removals_again"] == 0
+    (again,) = claim(at_work, "erase")
+    assert again["job"]["path"] == "stuck"
+    assert finish(at_work, "erase", again, "retry", "storage_http_503") == "queued"
+    (again,) = claim(at_work, "erase")
+    assert finish(at_work, "erase", again) == "removed"
+    change(at_work, "update private.file_removals set claimed_at = now() - interval '2 days'")
+    requests = "select count(*) from public.rights_requests where customer_id = %s"
+    for years in (5, 8):
+        retain(at_work, years)
+        assert look(at_work, paths) == ["just failed: failed"]
+        assert look(at_work, requests, CARLA.customer_id) == 1, "what was asked for is not done yet"
+    assert look(at_work, requests, KAREL.customer_id) == 0
+
+
+@pytest.mark.req("D15", "G8")
+def test_what_was_asked_and_told_goes_ten_years_after_it_ended(at_work: Database) -> None:
+    for table in ("public.support_requests", "public.breach_notices"):
+        assert look(at_work, f"select count(*) from {table} where garage_id = %s", NOORD) > 0, table
+    asked = "select id from public.support_requests where garage_id = %s and granted_at is null"
+    do(at_work, "select * from public.refuse_support(%s)", look(at_work, asked, NOORD))
+    count = (
+        "select jsonb_build_array((select count(*) from public.support_requests r where r.garage_id = g.id),"
+        " (select count(*) from public.instructions i where i.garage_id = g.id),"
+        " (select count(*) from public.breach_notices n where n.garage_id = g.id))"
+        " from public.garages g where g.id = %s"
+    )
+    before = look(at_work, count, NOORD)
+    retain(at_work, 9.9)
+    assert look(at_work, count, NOORD) == before
+    retain(at_work, 10.1)
+    assert look(at_work, count, NOORD) == [0, 0, 0]
+    assert min(look(at_work, count, ZUID)) > 0
+
+
+@pytest.mark.req("D8")
+def test_an_address_is_not_remembered_longer_than_a_customer_has_it(at_work: Database) -> None:
+    suppress = (
+        "insert into public.suppressions (garage_id, channel, address, customer_id, reason, since, lifted_at)"
+        " values (%s, 'email', %s, %s, 'bounce', now() - interval '2 years', %s)"
+    )
+    change(at_work, "delete from public.suppressions")
+    other = twin(at_work)
+    change(at_work, "update public.customers set email = 'Shared@example.test' where id = %s", other)
+    for address, customer, lifted_at in (
+        ("live@example.test", CARLA.customer_id, None),
+        ("lifted@example.test", CARLA.customer_id, look(at_work, "select now() - interval '1 year'")),
+        ("shared@example.test", None, None),
+        ("nobodys@example.test", None, None),
+    ):
+        change(at_work, suppress, NOORD, address, customer, lifted_at)
+    left = (
+        "select array_agg(split_part(address, '@', 1) order by address) from public.suppressions"
+        " where garage_id = %s"
+    )
+    mine = ["lifted", "live", "nobodys", "shared"]
+    assert look(at_work, left, NOORD) == mine
+    retain(at_work, 0.9)
+    assert look(at_work, left, NOORD) == mine
+    retain(at_work, 1.1)
+    assert look(at_work, left, NOORD) == ["lifted", "live", "shared"]
+    retain(at_work, 2.1)
+    assert look(at_work, left, NOORD) == ["live", "shared"]
+    for _ in range(3):
+        retain(at_work, 12)
+    assert look(at_work, left, NOORD) is None

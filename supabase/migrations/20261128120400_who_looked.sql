@@ -149,7 +149,8 @@ begin
       from public.invoices i
       left join public.garage_logos l
         on l.garage_id = i.garage_id and l.sha256 = i.snapshot #>> '{garage,logo_sha256}'
-     where i.garage_id = garage and i.id = render_source.invoice_id and i.issued_at is not null;
+     where i.garage_id = garage and i.id = render_source.invoice_id and i.issued_at is not null
+       and (i.id = any (private.hidden_ids('public.invoices'))) is not true; -- the third lock holds here, too
     if source is null then
         perform private.refuse('invoice_not_found',
             'There is no such issued invoice in this garage', 'Issue the invoice first', 404);

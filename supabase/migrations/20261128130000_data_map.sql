@@ -169,40 +169,6 @@ create view private.table_map with (security_invoker = on) as
 comment on view private.table_map is
     'Every table: controller, purpose, retention, and whether erasing a person deletes its rows or empties their personal columns';
 
-create function private.data_map_gaps()
-returns table (place text, gap text)
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select m.table_name || '.' || m.column_name, 'has no class' from private.data_map m
-     where m.class is null or (m.class = 'personal') <> (m.category is not null)
-    union all
-    select m.table_name || '.' || m.column_name, 'names the unknown category ' || m.category
-      from private.data_map m
-     where m.category not in (select c.category from private.data_categories c)
-    union all
-    select m.table_name || '.' || m.column_name, 'names the unknown rule ' || coalesce(m.rule, 'of keep')
-      from private.data_map m
-     where m.on_erasure = 'keep'
-       and coalesce(m.rule not in (select r.rule from private.retention_rules r), true)
-    union all
-    select t.table_name, 'does not say its controller, retention and purpose'
-      from private.table_map t where t.controller is null
-    union all
-    select t.table_name, 'names the unknown retention ' || t.retention
-      from private.table_map t
-     where t.retention not in ('none', 'contract', 'garage policy', 'invoice')
-       and t.retention !~ '^[0-9]+ (minute|hour|day|month|year)s?$' and t.retention !~ '^(as the|until) | of the settings( |$)'
-    union all
-    select t.table_name, 'has personal data of a garage and no processing'
-      from private.table_map t
-     where t.is_personal and t.controller = 'garage'
-       and coalesce(t.processing not in (select p.processing from private.processings p), true);
-$$;
-comment on function private.data_map_gaps is
-    'What the comments leave open; nothing, or the tests fail';
-
 -- Where data goes. Hosts that the workers may call are in workers/core/hosts.py, too: a test compares.
 create table private.subprocessors (
     name text primary key,

@@ -287,15 +287,16 @@ as $$
 declare
     request public.rights_requests := private.rights_request(request_id, 'rights.execute',
         array['verified'], array['objection']);
+    customers uuid[] := private.customer_ids(request.garage_id, request.customer_id);
     channels text[] := case when request.object_to = 'all' then array['email', 'sms', 'whatsapp', 'push']
         else array[request.object_to] end;
 begin
     insert into public.customer_opt_outs (garage_id, customer_id, channel)
-    select request.garage_id, request.customer_id, c.channel from unnest(channels) c (channel)
+    select request.garage_id, s.id, c.channel from unnest(customers) s (id), unnest(channels) c (channel)
     on conflict do nothing;
     -- What waits already does not go out either; mails a customer asked for about the own access do.
     update public.communications c set status = 'failed', last_error = 'objected'
-     where c.garage_id = request.garage_id and c.customer_id = request.customer_id
+     where c.garage_id = request.garage_id and c.customer_id = any (customers)
        and c.channel = any (channels) and c.status = 'queued' and c.template not like 'portal%';
     if 'push' = any (channels) then
         update public.push_notifications p set status = 'failed', last_error = 'objected'
@@ -303,7 +304,7 @@ begin
             select d.id from public.push_devices d
               join public.portal_devices o on o.garage_id = d.garage_id and o.id = d.portal_device_id
               join public.portal_accounts a on a.garage_id = o.garage_id and a.id = o.account_id
-             where a.garage_id = request.garage_id and a.customer_id = request.customer_id);
+             where a.garage_id = request.garage_id and a.customer_id = any (customers));
     end if;
     return private.finish_rights_request(request, jsonb_build_object('stopped', to_jsonb(channels)));
 end $$;

@@ -49,6 +49,10 @@ as $$
          where m.relation = target and m.column_name <> 'garage_id'
            and (m.class in ('public', 'internal') or m.subject = 'customer')
            and m.atttypid not in ('bytea'::regtype, 'xid8'::regtype)
+           and not exists (
+               select from pg_constraint k
+                where k.contype = 'f' and k.conrelid = target and m.attnum = any (k.conkey)
+                  and k.confrelid in ('public.memberships'::regclass, 'auth.users'::regclass))
            and coalesce(m.column_name = any (p.columns), true)) fields
      cross join lateral (
         select string_agg(format('r.%I', k), ', ') as list
@@ -277,6 +281,9 @@ begin
         perform private.refuse('table_not_exportable', 'This table holds nothing about persons',
             'Take one that rights_export names', 404);
     end if;
+    -- Rows are rows, whether or not one asked first what there are: in the log, once for all the pages.
+    perform private.require_export_instruction(request.garage_id);
+    perform private.log_look(request.garage_id, 'export_made', request.customer_id);
     return query execute format('select q.record from (%s) q order by q.place offset $3 limit $4',
         query)
         using request.garage_id, private.customer_ids(request.garage_id, request.customer_id),

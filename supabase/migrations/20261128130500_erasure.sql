@@ -276,7 +276,7 @@ comment on column private.file_removals.bucket is 'internal';
 comment on column private.file_removals.path is 'internal: ids alone';
 comment on column private.file_removals.status is 'internal';
 comment on column private.file_removals.attempt is 'internal: raised by each claim, never reset';
-comment on column private.file_removals.attempt_limit is 'internal: raised when the erasure is repeated';
+comment on column private.file_removals.attempt_limit is 'internal: raised when the erasure is repeated, and each day after it failed';
 comment on column private.file_removals.last_error is 'internal';
 comment on column private.file_removals.claimed_at is 'internal';
 comment on column private.file_removals.removed_at is 'internal';
@@ -744,3 +744,25 @@ begin
     return removal.status;
 end $$;
 
+create function private.retry_removals()
+returns jsonb
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    removal uuid;
+    amount int := 0;
+begin
+    for removal in
+        update private.file_removals f set status = 'queued', attempt_limit = f.attempt + 20
+         where f.status = 'failed' and coalesce(f.claimed_at, f.created_at) < now() - interval '1 day'
+        returning f.id
+    loop
+        perform private.enqueue('erase', removal);
+        amount := amount + 1;
+    end loop;
+    return jsonb_build_object('removals_again', amount);
+end $$;
+comment on function private.retry_removals is
+    'Files whose removal failed a day ago are tried anew: a file that stays is data that stays';

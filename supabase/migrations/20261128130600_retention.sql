@@ -7,6 +7,7 @@ create table public.retention_runs (
     as_of timestamptz not null,
     actor text not null,
     counts jsonb not null,
+    failure text,
     created_at timestamptz not null default now(),
     unique (garage_id, id)
 );
@@ -20,6 +21,8 @@ comment on column public.retention_runs.as_of is 'internal: the moment taken for
 comment on column public.retention_runs.actor is
     'personal(account; subject=staff; on_erasure=keep:audit)';
 comment on column public.retention_runs.counts is 'internal';
+comment on column public.retention_runs.failure is
+    'internal: the SQLSTATE that stopped it, so that nothing went; null when it was carried out';
 comment on column public.retention_runs.created_at is 'internal';
 create index retention_runs_garage_idx on public.retention_runs (garage_id, created_at desc);
 
@@ -58,13 +61,21 @@ begin
             when target.retention = 'invoice' then format('coalesce(%s <= $3::date, %s)', until,
                 coalesce(clock || format(' + %s <= $3', keep), 'false'))
             else clock || format(' + %s <= $3 and coalesce(%s <= $3::date, true)', keep, until) end;
-        -- What has no end yet says how things are, and goes with what it says it of.
+        -- What has no end yet says how things are, and goes with what it says it of. A person is not gone
+        -- while something cannot be without them: who owns a car today goes after the car. Nor is a request
+        -- done before the last of its files is removed.
         select coalesce(string_agg(format('not exists (select from %s c where %s%s)', child.relation,
-                   child.pairs, coalesce(' and ' || child.clock || ' is not null', '')), ' and '), 'true')
+                   child.pairs, coalesce(case when not child.is_holding
+                       then ' and ' || child.clock || ' is not null' end, '')), ' and '), 'true')
           into unreferenced
           from (
             select k.conrelid::regclass as relation,
                    private.clock_of(k.conrelid, 'c') as clock,
+                   k.conrelid = 'private.file_removals'::regclass
+                       or k.confrelid = 'public.customers'::regclass and (
+                           select bool_and(a.attnotnull) from unnest(k.conkey) n
+                             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n)
+                       as is_holding,
                    (select string_agg(format('c.%I = r.%I', a.attname, b.attname), ' and ')
                       from unnest(k.conkey, k.confkey) as pair (n, f)
                       join pg_attribute a on a.attrelid = k.conrelid and a.attnum = pair.n
@@ -159,27 +170,38 @@ end $$;
 comment on function private.apply_retention is
     'Deletes what these garages have kept long enough at that moment; how many rows per table. A dry run changes nothing';
 
-create function private.apply_due_retention(as_of timestamptz)
+create function private.apply_due_retention(as_of timestamptz, budget interval default '10 seconds')
 returns int
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    due uuid[] := array(
+    garage uuid;
+    amount int := 0;
+begin
+    for garage in
         select g.id from public.garages g
          where not exists (select from public.retention_runs r
                             where r.garage_id = g.id and r.created_at > now() - interval '23 hours')
-         order by g.id limit 25);
-begin
-    if cardinality(due) = 0 then
-        return 0;
-    end if;
-    return (select coalesce(sum(n.value::int), 0)
-              from private.apply_retention(as_of, false, due) a, jsonb_each_text(a.counts) n);
+         order by g.id limit 25
+    loop
+        begin
+            amount := amount + (
+                select coalesce(sum(n.value::int), 0)
+                  from private.apply_retention(as_of, false, array[garage]) a, jsonb_each_text(a.counts) n);
+        exception when query_canceled or others then -- out of time, too
+            -- On record as a run, so that this garage waits a day and the others do not wait for it.
+            insert into public.retention_runs (garage_id, as_of, actor, counts, failure)
+            values (garage, apply_due_retention.as_of, private.actor(), '{}', sqlstate);
+            raise warning 'retention of garage % failed with %', garage, sqlstate;
+        end;
+        exit when clock_timestamp() >= statement_timestamp() + budget; -- the next hour goes on from here
+    end loop;
+    return amount;
 end $$;
 comment on function private.apply_due_retention is
-    'Retention of the garages whose last run is a day ago, some at a time; how many rows went';
+    'Retention of the garages whose last run is a day ago, some at a time, each by itself; how many rows went';
 
 create function private.run_retention(is_dry_run boolean)
 returns jsonb

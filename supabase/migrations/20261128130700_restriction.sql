@@ -111,8 +111,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select not exists (
         select from public.customer_restrictions r
-         where r.garage_id = may_contact.garage_id and r.customer_id = may_contact.customer_id
-           and r.lifted_at is null);
+         where r.garage_id = may_contact.garage_id and r.lifted_at is null
+           and r.customer_id = any (private.customer_ids(may_contact.garage_id, may_contact.customer_id)));
 $$;
 comment on function private.may_contact is
     'May this customer be written to at all? Not while their data is restricted';
@@ -164,6 +164,41 @@ end $$;
 comment on function private.hidden_ids is
     'Ids of rows that the caller may not see because their person''s data is restricted. Never raises';
 grant execute on function private.hidden_ids to authenticated;
+
+create function private.hidden_files(is_to_change boolean)
+returns text[]
+language plpgsql
+stable
+security definer -- asked by Storage's policies, past those of the tables that name the files
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    garage uuid := private.staff_garage_id();
+    holder record;
+    found text[];
+    hidden text[] := '{}';
+begin
+    if not exists (select from public.customer_restrictions r
+                    where r.garage_id = garage and r.lifted_at is null) then
+        return hidden;
+    end if;
+    for holder in
+        select a.attrelid::regclass as relation, private.file_bucket(a.attrelid) as bucket
+          from pg_attribute a
+         where a.attname = 'storage_path' and private.file_bucket(a.attrelid) is not null
+           and private.subject_condition(a.attrelid) is not null
+    loop
+        execute format('select array(select %L || r.storage_path from %s r where r.id = any ($1) '
+            'and r.storage_path is not null)', holder.bucket || '/', holder.relation) into found
+            using private.restricted_ids(garage, holder.relation::text,
+                case when not is_to_change then private.my_membership() end);
+        hidden := hidden || found;
+    end loop;
+    return hidden;
+end $$;
+comment on function private.hidden_files is
+    'Bucket and path of files that the caller may not see, or not change, because their person''s data is restricted. Never raises';
+grant execute on function private.hidden_files to authenticated;
 
 -- By which column a table's rows are told to be about somebody: its key to the customer, to what leads
 -- there, or its own id.
@@ -323,12 +358,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     return case when not exists (
-        select from public.customer_restrictions r
-          join public.portal_accounts a
-            on a.garage_id = r.garage_id and a.customer_id = r.customer_id
-          join public.portal_devices o on o.garage_id = a.garage_id and o.account_id = a.id
-          join public.push_devices d on d.garage_id = o.garage_id and d.portal_device_id = o.id
-         where r.garage_id = new.garage_id and r.lifted_at is null and d.id = new.push_device_id)
+        select from public.push_devices d
+          join public.portal_devices o on o.garage_id = d.garage_id and o.id = d.portal_device_id
+          join public.portal_accounts a on a.garage_id = o.garage_id and a.id = o.account_id
+         where d.garage_id = new.garage_id and d.id = new.push_device_id
+           and not private.may_contact(a.garage_id, a.customer_id))
         then new end;
 end $$;
 create trigger _150_may_contact before insert on public.push_notifications
@@ -383,8 +417,8 @@ begin
     update public.customer_restrictions r
        set lifted_at = now(), lifted_by = private.my_membership(),
            lift_reason = coalesce(btrim(reason), '')
-     where r.garage_id = garage and r.customer_id = lift_restriction.customer_id
-       and r.lifted_at is null
+     where r.garage_id = garage and r.lifted_at is null
+       and r.customer_id = any (private.customer_ids(garage, lift_restriction.customer_id))
     returning * into restriction;
     if not found then
         perform private.refuse_not_restricted(garage, lift_restriction.customer_id);
@@ -401,17 +435,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     garage uuid := private.require('customers.read');
+    person uuid := ( -- a customer who was merged is opened with the one that was restricted
+        select r.customer_id from public.customer_restrictions r
+         where r.garage_id = garage and r.lifted_at is null
+           and r.customer_id = any (private.customer_ids(garage, open_restricted_customer.customer_id))
+         limit 1);
     until timestamptz;
 begin
-    if private.may_contact(garage, open_restricted_customer.customer_id) then
+    if person is null then
         perform private.refuse_not_restricted(garage, open_restricted_customer.customer_id);
     end if;
     insert into public.restriction_openings (garage_id, customer_id, membership_id, reason)
-    values (garage, open_restricted_customer.customer_id, private.my_membership(),
-        coalesce(btrim(open_restricted_customer.reason), ''))
+    values (garage, person, private.my_membership(), coalesce(btrim(open_restricted_customer.reason), ''))
     returning expires_at into until;
-    perform private.log_access(garage, 'restriction_opened', private.actor(),
-        open_restricted_customer.customer_id, null, null, null);
+    perform private.log_access(garage, 'restriction_opened', private.actor(), person, null, null, null);
     return until;
 end $$;
 

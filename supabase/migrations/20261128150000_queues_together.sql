@@ -108,6 +108,30 @@ as $$
      where queue = 'website';
 $$;
 
+create function private.housekeep_one(task text)
+returns jsonb
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    retained int;
+begin
+    if task = 'retention' then
+        retained := private.apply_due_retention(now());
+    end if;
+    return case task
+        when 'retention' then jsonb_build_object('retention', retained, 'retention_failed', (
+            select count(*) from public.retention_runs r
+             where r.created_at = now() and r.failure is not null))
+        when 'removals' then private.retry_removals()
+        when 'history' then private.keep_history(now())
+        when 'website' then private.purge_website(now())
+        when 'telemetry' then private.purge_telemetry(now()) end;
+end $$;
+comment on function private.housekeep_one is
+    'One task of the hourly housekeeping, and what it counted';
+
 create or replace function private.housekeep()
 returns jsonb
 language plpgsql
@@ -118,6 +142,8 @@ as $$
 declare
     counts jsonb := '{}';
     deleted int;
+    task text;
+    failed text[] := '{}';
 begin
     if not pg_try_advisory_xact_lock(hashtext('private.housekeep')) then
         return counts;
@@ -130,13 +156,18 @@ begin
          and coalesce(blocked_until, '-infinity') < now();
     get diagnostics deleted = row_count;
     counts := counts || jsonb_build_object('rate_limits', deleted);
+    -- Retention comes by once a day, and a spent secret does not stay that long.
     delete from private.document_grants where expires_at < now() - interval '1 hour';
     get diagnostics deleted = row_count;
     counts := counts || jsonb_build_object('document_grants', deleted);
-    delete from private.login_attempts where created_at < now() - interval '90 days';
-    get diagnostics deleted = row_count;
-    return counts || jsonb_build_object('login_attempts', deleted,
-            'retention', private.apply_due_retention(now()))
-        || private.keep_history(now()) || private.purge_website(now())
-        || private.purge_telemetry(now());
+    foreach task in array array['retention', 'removals', 'history', 'website', 'telemetry'] loop
+        begin
+            counts := counts || private.housekeep_one(task);
+        exception when others then
+            failed := failed || task; -- the others are done all the same, and this one in an hour
+            raise warning 'housekeeping of % failed with %', task, sqlstate;
+        end;
+    end loop;
+    return case when cardinality(failed) = 0 then counts
+        else counts || jsonb_build_object('failed', failed) end;
 end $$;

@@ -1,4 +1,5 @@
--- What came in by text, and what stops an address, follow a customer who is merged.
+-- What came in by text, what stops an address, and what is open of the person's rights follow a customer
+-- who is merged.
 
 create or replace function private.move_history(garage_id uuid, from_id uuid, to_id uuid)
 returns void
@@ -32,6 +33,13 @@ begin
      where i.garage_id = move_history.garage_id and i.customer_id = from_id;
     update public.suppressions s set customer_id = to_id
      where s.garage_id = move_history.garage_id and s.customer_id = from_id;
+    -- What was answered or lifted stays, as what was issued does.
+    update public.rights_requests r set customer_id = to_id
+     where r.garage_id = move_history.garage_id and r.customer_id = from_id
+       and r.finished_at is null;
+    update public.legal_holds h set customer_id = to_id
+     where h.garage_id = move_history.garage_id and h.customer_id = from_id
+       and h.lifted_at is null;
     update public.customers c set merged_into_id = to_id
      where c.garage_id = move_history.garage_id and c.merged_into_id = from_id;
 end $$;

@@ -2,7 +2,7 @@
 -- Compiled from supabase/policies: edit those and compile again, never this text.
 set local lock_timeout = '5s';
 
--- >>> policies/95_privacy.sql sha256:79dbaa0203900dc44b8f1e89cac2960525fae20674ae37a2e6b9b554d1364461
+-- >>> policies/95_privacy.sql sha256:83a56f4c24a4a620674b196e73f63d6624af1ea8cb1992457f5725ac610b650e
 -- Privacy: who answers persons that use their rights, who says how long and on what basis data is kept,
 -- and the third lock on every table that leads to a person. Requests, holds and restrictions are written
 -- by functions alone.
@@ -186,6 +186,17 @@ alter table private.compiled_map enable row level security;
 alter table private.compiled_map force row level security;
 revoke all on private.compiled_map from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.compiled_map');
+
+-- The third lock, on files: out of sight unless opened with a reason, and frozen even then.
+drop policy if exists restriction on storage.objects;
+create policy restriction on storage.objects as restrictive for select to authenticated
+    using ((bucket_id || '/' || name = any ((select private.hidden_files(false))::text[])) is not true);
+drop policy if exists restriction_insert on storage.objects;
+create policy restriction_insert on storage.objects as restrictive for insert to authenticated
+    with check ((bucket_id || '/' || name = any ((select private.hidden_files(true))::text[])) is not true);
+drop policy if exists restriction_delete on storage.objects;
+create policy restriction_delete on storage.objects as restrictive for delete to authenticated
+    using ((bucket_id || '/' || name = any ((select private.hidden_files(true))::text[])) is not true);
 
 -- The third lock, on whatever leads to a person today.
 do $$

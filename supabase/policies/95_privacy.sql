@@ -182,6 +182,17 @@ alter table private.compiled_map force row level security;
 revoke all on private.compiled_map from anon, authenticated, portal, service_role, worker, edge;
 call private.reset_policies('private.compiled_map');
 
+-- The third lock, on files: out of sight unless opened with a reason, and frozen even then.
+drop policy if exists restriction on storage.objects;
+create policy restriction on storage.objects as restrictive for select to authenticated
+    using ((bucket_id || '/' || name = any ((select private.hidden_files(false))::text[])) is not true);
+drop policy if exists restriction_insert on storage.objects;
+create policy restriction_insert on storage.objects as restrictive for insert to authenticated
+    with check ((bucket_id || '/' || name = any ((select private.hidden_files(true))::text[])) is not true);
+drop policy if exists restriction_delete on storage.objects;
+create policy restriction_delete on storage.objects as restrictive for delete to authenticated
+    using ((bucket_id || '/' || name = any ((select private.hidden_files(true))::text[])) is not true);
+
 -- The third lock, on whatever leads to a person today.
 do $$
 declare
