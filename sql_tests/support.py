@@ -11,6 +11,12 @@ BREACH = """{"title": "Lost laptop", "nature": "A laptop with a copy was lost", 
     "tables": ["public.customers", "public.messages"], "noticed_at": "2026-11-02T09:00:00Z",
     "began_at": "2026-11-01T18:00:00Z", "measures": "Keys revoked"}"""
 
+FORGET_MAILS = """
+delete from public.delivery_attempts a using public.communications c
+ where c.garage_id = a.garage_id and c.id = a.communication_id and c.membership_id is not null;
+delete from public.communications where membership_id is not null;
+"""
+
 
 def ask(
     database: Database, garage: str = NOORD, hours: int = 2, is_read_only: bool = True, operator: Actor = ADA
@@ -50,7 +56,8 @@ def granted(database: Database, is_read_only: bool = True, export: str | None = 
 
 
 def forget(database: Database) -> None:
-    """Nobody has asked for anything yet."""
+    """Nobody has asked for anything yet, and nobody was told."""
+    change(database, FORGET_MAILS)
     for guard in ("disable", "enable always"):
         change(database, f"alter table public.support_requests {guard} trigger _900_freeze")
         if guard == "disable":
