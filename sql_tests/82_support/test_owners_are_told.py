@@ -213,7 +213,7 @@ def test_who_is_no_owner_any_more_gets_no_mail(
 
 
 @BOTH
-@pytest.mark.req("G4")
+@pytest.mark.req("G5")
 def test_the_address_goes_with_the_mail_when_its_time_has_come(
     database: Database, notify: Notify, template: str
 ) -> None:
