@@ -2,7 +2,7 @@
 
 from devstack.testing import Database
 from sql_tests.cast import ADA, NOORD, OLGA, OTTO, ZUID, Actor
-from sql_tests.steps import change, one
+from sql_tests.steps import change, one, work
 
 REASON = "De facturen worden niet verstuurd"
 INSTRUCTION = "Kijk waarom de facturen niet vertrekken"
@@ -76,11 +76,12 @@ def tell(database: Database, breach: str, *garages: str) -> int:
 
 
 def keep_busy(database: Database) -> None:
-    """Both garages have let Ada in, and were told of a breach; history is sealed."""
+    """Both garages have let Ada in, and were told of a breach, by mail too; history is sealed."""
     for garage, owner in ((NOORD, OLGA), (ZUID, OTTO)):
         grant(database, ask(database, garage), owner, export=EXPORT)
         ask(database, garage)
     tell(database, record_breach(database))
+    work(database)
     change(database, "select private.seal_audit(now())")
 
 
