@@ -103,7 +103,14 @@ def refused(problem: str) -> CommandFailed:
 
 
 def refuse_unsent(kind: MessageKind, channel: Channel) -> None:
-    """Raises Misuse for a channel that such a message is not sent by."""
+    """Raises Misuse for what no garage words, and for a channel that such a message is not sent by."""
+    if kind not in GARAGE_KINDS:
+        raise Misuse(
+            "words_are_ours",
+            f"{kind} is not in the words of a garage",
+            "in this message Autexor itself speaks",
+            "See `autexor templates list --all` for the kinds",
+        )
     if channel not in GARAGE_KINDS[kind].channels:
         raise Misuse(
             "channel_not_of_kind",

@@ -2,7 +2,7 @@
 
 from devstack.testing import Database
 from sql_tests.cast import ADA, NOORD, OLGA, OTTO, ZUID, Actor
-from sql_tests.steps import change, one
+from sql_tests.steps import change, one, work
 
 REASON = "De facturen worden niet verstuurd"
 INSTRUCTION = "Kijk waarom de facturen niet vertrekken"
@@ -10,6 +10,12 @@ EXPORT = "Maak een export van alle klanten voor ons"
 BREACH = """{"title": "Lost laptop", "nature": "A laptop with a copy was lost", "subject_count": 3,
     "tables": ["public.customers", "public.messages"], "noticed_at": "2026-11-02T09:00:00Z",
     "began_at": "2026-11-01T18:00:00Z", "measures": "Keys revoked"}"""
+
+FORGET_MAILS = """
+delete from public.delivery_attempts a using public.communications c
+ where c.garage_id = a.garage_id and c.id = a.communication_id and c.membership_id is not null;
+delete from public.communications where membership_id is not null;
+"""
 
 
 def ask(
@@ -50,7 +56,8 @@ def granted(database: Database, is_read_only: bool = True, export: str | None = 
 
 
 def forget(database: Database) -> None:
-    """Nobody has asked for anything yet."""
+    """Nobody has asked for anything yet, and nobody was told."""
+    change(database, FORGET_MAILS)
     for guard in ("disable", "enable always"):
         change(database, f"alter table public.support_requests {guard} trigger _900_freeze")
         if guard == "disable":
@@ -69,11 +76,12 @@ def tell(database: Database, breach: str, *garages: str) -> int:
 
 
 def keep_busy(database: Database) -> None:
-    """Both garages have let Ada in, and were told of a breach; history is sealed."""
+    """Both garages have let Ada in, and were told of a breach, by mail too; history is sealed."""
     for garage, owner in ((NOORD, OLGA), (ZUID, OTTO)):
         grant(database, ask(database, garage), owner, export=EXPORT)
         ask(database, garage)
     tell(database, record_breach(database))
+    work(database)
     change(database, "select private.seal_audit(now())")
 
 

@@ -8,7 +8,7 @@ import pytest
 from devstack.testing import Database
 from sql_tests.cast import CARLA, MARC, NOORD, OLGA, OTTO, RITA, ZUID, Actor
 from sql_tests.steps import Row, change, claim, denied, finish, issued_invoice, look, one, refused
-from workers.core.kinds import GARAGE_KINDS
+from workers.core.kinds import KINDS
 
 SAVE = "select public.save_message_template(%s, %s, %s, %s, %s, %s, %s)"
 RETIRE = "select public.retire_message_template(%s, %s, %s)"
@@ -295,14 +295,27 @@ def test_the_audit_says_who_wrote_and_what_became_of_it(database: Database) -> N
 def test_the_database_and_the_workers_know_the_same_kinds_and_channels(database: Database) -> None:
     with database.connect() as connection:
         rows = connection.execute(
-            "select kind, channels, is_about_access from private.message_kinds"
+            "select kind, channels, is_about_access, is_ours_alone from private.message_kinds"
         ).fetchall()
-    known = {row["kind"]: (set(row["channels"]), row["is_about_access"]) for row in rows}
+    known = {
+        row["kind"]: (set(row["channels"]), row["is_about_access"], row["is_ours_alone"]) for row in rows
+    }
     # An account is tried at any hour, but what is said about it opens nothing.
     assert known == {
-        name: (set(kind.channels), kind.is_about_access or name == "provider_test")
-        for name, kind in GARAGE_KINDS.items()
+        name: (set(kind.channels), kind.is_about_access or name == "provider_test", kind.is_ours_alone)
+        for name, kind in KINDS.items()
+        if not name.startswith("website")  # a queue of its own
     }
+
+
+@pytest.mark.req("D8")
+@pytest.mark.parametrize("kind", ["support_requested", "breach_notified"])
+def test_no_garage_words_what_autexor_itself_says(database: Database, kind: str) -> None:
+    call = "select public.save_message_template(%s, 'email', 'nl', 'x', 'x')"
+    with OLGA.acting(database) as connection:
+        connection.execute(call, ("work_ready",))
+        with refused("words_are_ours", 403):
+            connection.execute(call, (kind,))
 
 
 @pytest.mark.req("D8")

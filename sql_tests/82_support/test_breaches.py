@@ -73,7 +73,7 @@ def test_what_is_known_later_is_told_again_and_what_was_told_stays(database: Dat
     assert len(notices(database, breach, OTTO)) == 1
     for statement in (
         "update public.breach_notices set facts = '{}'", "update public.breach_notices set told_at = now()",
-        "delete from public.breach_notices", "truncate public.breach_notices",
+        "delete from public.breach_notices", "truncate public.breach_notices cascade",
     ):  # fmt: skip
         with database.connect() as connection, refused("notice_is_frozen", 409):
             connection.execute("set local session_replication_role = replica")

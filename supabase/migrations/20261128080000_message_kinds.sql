@@ -7,6 +7,7 @@ create table private.message_kinds (
     modules text[] not null default '{}',
     channels text[] not null default '{email}',
     is_about_access boolean not null default false,
+    is_ours_alone boolean not null default false,
     keeps_text boolean not null default true,
     delay_seconds int not null default 0,
     constraint message_kinds_channels check (
@@ -24,7 +25,9 @@ comment on column private.message_kinds.modules is
     'public: what a garage must have on, beside the module of the channel';
 comment on column private.message_kinds.channels is 'public: how it may be sent';
 comment on column private.message_kinds.is_about_access is
-    'public: asked for by its addressee or needed to get in; neither opt-outs, quiet hours nor a closed channel hold it up';
+    'public: asked for by its addressee, needed to get in or owed to them; neither opt-outs, quiet hours nor a closed channel hold it up';
+comment on column private.message_kinds.is_ours_alone is
+    'public: from Autexor, by its own account and in its own name and words, whatever the garage set or suppressed';
 comment on column private.message_kinds.keeps_text is
     'public: false where the text holds a token that works';
 comment on column private.message_kinds.delay_seconds is

@@ -127,8 +127,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case
         when communication.channel <> 'email' and account.id is null then 'no_provider_account'
-        when private.is_suppressed(communication.garage_id, communication.channel,
-            communication.recipient) then 'suppressed'
+        when not kind.is_ours_alone and private.is_suppressed(communication.garage_id,
+            communication.channel, communication.recipient) then 'suppressed'
         when communication.customer_id is not null
             and not (kind.is_about_access and kind.kind <> 'portal_invited')
             and not private.may_contact(communication.garage_id, communication.customer_id)
@@ -161,6 +161,15 @@ begin
         communication.attempt + (not is_under_way)::int,
         case when is_under_way then 'unknown' else 'give_up' end, reason, '{}');
 end $$;
+
+-- The website's settings say it, once there are any.
+create function private.own_address()
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+return 'info@autexor.be';
+comment on function private.own_address is 'Where answers to Autexor itself go';
 
 create or replace function private.communication_job(communication_id uuid)
 returns jsonb
@@ -196,8 +205,8 @@ begin
         return null;
     end if;
     content := private.content_of(communication, kind);
-    -- An invitation to work for the garage needs no provider of the garage's.
-    if communication.invitation_id is null then
+    -- An invitation to work for the garage needs no provider of the garage's, nor does what Autexor says.
+    if communication.invitation_id is null and not kind.is_ours_alone then
         account := private.account_in_use(communication.garage_id, communication.channel);
     end if;
     wording := private.wording_for(communication.garage_id, kind.kind, communication.channel,
@@ -230,7 +239,10 @@ begin
                 'address', case when communication.channel = 'email'
                     then coalesce(account.sender_address, 'no-reply@autexor.be')
                     else account.sender_address end,
-                'name', coalesce(account.sender_name, g.trade_name), 'reply_to', g.email),
+                'name', case when kind.is_ours_alone then 'Autexor'
+                    else coalesce(account.sender_name, g.trade_name) end,
+                'reply_to', case when kind.is_ours_alone then private.own_address()
+                    else g.email end),
             'account', private.account_with_key(account), 'wording', wording,
             'has_open_window', communication.channel = 'whatsapp'
                 and private.is_window_open(communication),

@@ -129,7 +129,10 @@ declare
     author public.memberships := private.current_member('templates.write');
     saved public.message_templates;
 begin
-    if not exists (select from private.message_kinds k
+    if (private.message_kind(save_message_template.kind)).is_ours_alone then
+        perform private.refuse('words_are_ours', 'In this message Autexor itself speaks',
+            'Word the messages of your garage: see the kinds in the manual on templates', 403);
+    elsif not exists (select from private.message_kinds k
                     where k.kind = save_message_template.kind
                       and save_message_template.channel = any (k.channels)) then
         perform private.refuse('channel_not_of_kind', 'Such a message is not sent by this channel',

@@ -124,7 +124,8 @@ declare
 begin
     select s.reason into why from public.suppressions s
      where s.garage_id = new.garage_id and s.channel = new.channel
-       and s.address = lower(new.recipient) and s.lifted_at is null;
+       and s.address = lower(new.recipient) and s.lifted_at is null
+       and not (private.message_kind(new.template)).is_ours_alone;
     if found then
         perform private.refuse('recipient_suppressed', case why
             when 'bounce' then 'Messages to this address came back: it takes none any more'

@@ -161,6 +161,8 @@ def test_a_preview_for_whatsapp_says_what_the_approved_template_must_say(
 def test_what_is_misused_is_said_in_three_lines(autexor: Autexor) -> None:
     wrong = autexor("templates", "show", "portal_password_reset", "--channel", "sms")
     assert (wrong.code, "[channel_not_of_kind]" in wrong.err) == (2, True)
+    ours = autexor("templates", "show", "breach_notified")
+    assert (ours.code, "[words_are_ours]" in ours.err) == (2, True)
     missing = autexor("templates", "preview", "invoice_issued", "--text", "/nowhere.txt", "--subject", "x")
     assert (missing.code, "[template_unreadable]" in missing.err) == (2, True)
     assert autexor("templates", "show", "nonsense").code == 2

@@ -70,6 +70,9 @@ def test_a_mail_of_the_website_is_of_no_garage_and_every_other_is(send_payload: 
     for payload in (send_payload(**website), send_payload(garage_id=None)):
         with pytest.raises(ValidationError):
             parse_job(payload)
+    own = {"account": None, "wording": {"version": 1, "subject": "S", "text": "T", "html": None}}
+    with pytest.raises(ValidationError):
+        parse_job(send_payload(garage_id=None, **website, **own))
     typed = context | {"message": "free text"}
     with pytest.raises(ValidationError):
         parse_job(send_payload(garage_id=None, template="website_notice", context=typed))

@@ -218,3 +218,38 @@ def test_a_mail_about_a_request_on_the_website_has_fixed_words(
     assert len(said) == (3 if template == "website_notice" else 1)
     golden(f"{template}.{locale}.txt", shown(mail))
     golden(f"{template}.{locale}.html", mail.html)
+
+
+OWNERS: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "support_requested": (
+        f"{DMS}/support",
+        [{"is_read_only": True, "hours": 2}, {"is_read_only": False, "hours": 1}],
+    ),
+    "breach_notified": (
+        f"{DMS}/breaches",
+        [
+            {"is_first": True, "noticed_at": "2026-11-02T10:00"},
+            {"is_first": False, "noticed_at": "2026-11-02T10:00"},
+        ],
+    ),
+}
+
+
+@pytest.mark.req("D15", "G8", "D8")
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("template", OWNERS)
+def test_what_autexor_tells_an_owner_is_that_there_is_something_to_read_and_where(
+    send_job: Callable[..., SendJob], golden: Callable[[str, str], None], template: str, locale: str
+) -> None:
+    link, contexts = OWNERS[template]
+    said = []
+    for context in contexts:
+        context = {"garage_name": "Garage Noord", **context}
+        mail = render_mail(send_job(locale, template=template, context=context), SITES)
+        for body in (mail.text, mail.html):
+            assert link in body and "Garage Noord" in body and PORTAL not in body
+        assert ("72" in mail.text) == (template == "breach_notified")
+        assert mail.html.count("Autexor") > 1 and not mail.opt_out_url
+        said.append(mail)
+    golden(f"{template}.{locale}.txt", "\n---\n".join(shown(mail) for mail in said))
+    golden(f"{template}.{locale}.html", said[0].html)

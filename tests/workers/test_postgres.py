@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from devstack.testing import Database
+from sql_tests import support
 from workers.adapters.memory import MemoryFiles, MemoryPdf, MemoryProviders, MemoryPusher
 from workers.adapters.pdf import ChildProcessPdf
 from workers.adapters.postgres import PostgresQueue
@@ -290,3 +291,27 @@ def test_a_request_on_the_website_becomes_two_mails(
     assert sent["vera@example.test"].subject == "Nous avons bien reçu votre demande"
     assert sent["info@autexor.be"].subject.startswith("Demo-aanvraag op autexor.be")
     assert not any("Vera" in mail.text + mail.html or "Graag" in mail.text for mail in sent.values())
+
+
+@pytest.mark.req("D15", "G8", "D8")
+def test_a_request_for_support_and_a_breach_become_mails_of_autexors_to_the_owner(
+    database: Database, queue: PostgresQueue, claim: Claim
+) -> None:
+    support.ask(database)
+    support.tell(database, support.record_breach(database), GARAGE)
+    providers = MemoryProviders()
+    ports = Ports(MemoryFiles(), MemoryPdf(), providers, MemoryPusher(), SITES)
+    for _ in range(2):
+        claimed, subject = claim("send")
+        outcome = handle(parse_job(claimed.payload), ports)
+        assert queue.finish("send", claimed.msg_id, subject, outcome) == "sent"
+    request, notice = providers.mail.sent
+    assert {mail.to.address for mail in (request, notice)} == {"olga@garage-noord.test"}
+    assert {mail.sender.name for mail in (request, notice)} == {"Autexor"}
+    assert request.mail.subject == "Autexor vraagt toegang tot Garage Noord"
+    assert "https://app.test/support" in request.mail.text and support.REASON not in request.mail.text
+    assert "https://app.test/breaches" in notice.mail.text and "laptop" not in notice.mail.text
+    kept = (
+        "select string_agg(body_text, '') as said from public.communications where membership_id is not null"
+    )
+    assert fetch(database, kept)["said"].count("Autexor") >= 4

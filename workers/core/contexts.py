@@ -116,6 +116,25 @@ class WebsiteContext(GarageContext):
     received_at: datetime
 
 
+class SupportRequestedContext(GarageContext):
+    """What the mail `support_requested` says to an owner: that Autexor asks to be let in, never why."""
+
+    is_read_only: bool = Field(description="Whether it asks to read alone", examples=[True])
+    hours: int = Field(description="For how many hours", examples=[2])
+
+
+class BreachNotifiedContext(GarageContext):
+    """What the mail `breach_notified` says to an owner: that there is a notice, and nothing of its facts.
+
+    `noticed_at` is the garage's own time.
+    """
+
+    is_first: bool = Field(description="Whether they hear of it for the first time", examples=[True])
+    noticed_at: datetime = Field(
+        description="When Autexor noticed it", examples=[datetime(2026, 12, 6, 14, 30)]
+    )
+
+
 MessageContext = (
     InvoiceIssuedContext
     | PaymentReminderContext
@@ -125,4 +144,6 @@ MessageContext = (
     | MemberInvitedContext
     | PortalContext
     | WebsiteContext
+    | SupportRequestedContext
+    | BreachNotifiedContext
 )

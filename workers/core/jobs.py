@@ -204,6 +204,8 @@ class SendJob(JobBase):
             raise ValueError("this template does not go by this channel")
         if isinstance(self.account, TwilioAccount) == (self.channel == "email"):
             raise ValueError("this account does not send by this channel")
+        if kind.is_ours_alone and (self.account or self.wording):
+            raise ValueError("what Autexor says goes by its own account, in its own words")
         if self.channel == "email" and kind.can_stop and self.opt_out_token is None:
             raise ValueError("a mail that can be stopped carries the token for it")
         if isinstance(self.context, WebsiteContext) != (self.garage_id is None):

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from workers.core.contexts import (
+    BreachNotifiedContext,
     InvoiceIssuedContext,
     MemberInvitedContext,
     MessageReceivedContext,
     PaymentReminderContext,
     PortalContext,
     ProviderTestContext,
+    SupportRequestedContext,
     WebsiteContext,
     WorkReadyContext,
 )
 from workers.core.payload import Payload
 from workers.core.variables import (
+    BreachNotifiedVariables,
     InvoiceVariables,
     MemberInvitedVariables,
     MessageReceivedVariables,
@@ -25,6 +28,7 @@ from workers.core.variables import (
     PortalNoticeVariables,
     ProviderTestVariables,
     ReminderVariables,
+    SupportRequestedVariables,
     WebsiteVariables,
     WorkReadyVariables,
 )
@@ -44,6 +48,8 @@ MessageKind = Literal[
     "provider_test",
     "website_notice",
     "website_acknowledgement",
+    "support_requested",
+    "breach_notified",
 ]
 PushKind = Literal[
     "invoice_issued", "credit_note_issued", "payment_reminder", "work_ready", "message_received"
@@ -85,6 +91,19 @@ def _website(about: str) -> Kind:
     return Kind(about, WebsiteContext, WebsiteVariables, _BY_MAIL, can_stop=False, is_ours_alone=True)
 
 
+def _to_owners(about: str, context: type[Payload], variables: type[Payload], must_say: str) -> Kind:
+    return Kind(
+        about,
+        context,
+        variables,
+        _BY_MAIL,
+        must_say,
+        is_about_access=True,
+        can_stop=False,
+        is_ours_alone=True,
+    )
+
+
 KINDS: dict[MessageKind, Kind] = {
     "invoice_issued": Kind("An invoice was issued", InvoiceIssuedContext, InvoiceVariables, shipped=2),
     "credit_note_issued": Kind("A credit note was issued", InvoiceIssuedContext, InvoiceVariables, shipped=2),
@@ -121,5 +140,17 @@ KINDS: dict[MessageKind, Kind] = {
     ),
     "website_notice": _website("A visitor of autexor.be asks for something: to Autexor's staff"),
     "website_acknowledgement": _website("A visitor of autexor.be asked for something: to them"),
+    "support_requested": _to_owners(
+        "Autexor asks to be let into a garage: to its owners",
+        SupportRequestedContext,
+        SupportRequestedVariables,
+        "support_url",
+    ),
+    "breach_notified": _to_owners(
+        "A breach concerns a garage: to its owners",
+        BreachNotifiedContext,
+        BreachNotifiedVariables,
+        "breaches_url",
+    ),
 }
 GARAGE_KINDS: dict[MessageKind, Kind] = {name: kind for name, kind in KINDS.items() if not kind.is_ours_alone}

@@ -130,7 +130,7 @@ def template_version(kind: MessageKind, wording_version: int | None) -> str:
 def _draft(job: SendJob, sites: Sites) -> Draft:
     ours = shipped(job.template, job.channel, job.locale)
     values = values_of(job, sites)
-    garage = job.context.garage_name
+    garage = "Autexor" if KINDS[job.template].is_ours_alone else job.context.garage_name
     stop = opt_out_url(job, sites)
     return Draft(job.template, job.channel, job.locale, garage, ours, values, is_ours=True, opt_out_url=stop)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.core.contexts import (
+    BreachNotifiedContext,
     InvoiceIssuedContext,
     MemberInvitedContext,
     MessageReceivedContext,
@@ -12,6 +13,7 @@ from workers.core.contexts import (
     PortalContext,
     PortalEvent,
     ProviderTestContext,
+    SupportRequestedContext,
     WebsiteContext,
     WorkReadyContext,
 )
@@ -19,6 +21,7 @@ from workers.core.jobs import SendJob
 from workers.core.kinds import KINDS
 from workers.core.payload import Locale, Payload
 from workers.core.variables import (
+    BreachNotifiedVariables,
     InvoiceVariables,
     MemberInvitedVariables,
     MessageReceivedVariables,
@@ -27,6 +30,7 @@ from workers.core.variables import (
     PortalNoticeVariables,
     ProviderTestVariables,
     ReminderVariables,
+    SupportRequestedVariables,
     WebsiteVariables,
     WorkReadyVariables,
 )
@@ -132,6 +136,11 @@ def values_of(job: SendJob, sites: Sites) -> Payload:
                 reference=str(context.request_id)[:8],
                 at=context.received_at,
             )
+        # Links without a token: who follows them signs in.
+        case SupportRequestedContext() as context:
+            return SupportRequestedVariables(**dict(context), support_url=f"{sites.dms_url}/support")
+        case BreachNotifiedContext() as context:
+            return BreachNotifiedVariables(**dict(context), breaches_url=f"{sites.dms_url}/breaches")
 
 
 def _access(job: SendJob, context: PortalContext, portal_url: str) -> Payload:

@@ -11,12 +11,14 @@ from datetime import date, datetime
 from pydantic import Field
 
 from workers.core.contexts import (
+    BreachNotifiedContext,
     CustomerContext,
     GarageContext,
     InvoiceIssuedContext,
     MessageReceivedContext,
     PaymentReminderContext,
     ProviderTestContext,
+    SupportRequestedContext,
     WorkReadyContext,
 )
 from workers.core.payload import Payload
@@ -112,6 +114,22 @@ class WebsiteVariables(GarageContext):
     )
     reference: str = Field(description="Which one, for the visitor", examples=["0f8fad5b"])
     at: datetime = Field(description="When it came in", examples=[datetime(2026, 12, 6, 14, 30)])
+
+
+class SupportRequestedVariables(SupportRequestedContext):
+    """Of a request of Autexor's to be let into a garage."""
+
+    support_url: str = Field(
+        description="Where an owner answers; it must be said", examples=["https://app.autexor.be/support"]
+    )
+
+
+class BreachNotifiedVariables(BreachNotifiedContext):
+    """Of a notice of a breach."""
+
+    breaches_url: str = Field(
+        description="Where the facts are; it must be said", examples=["https://app.autexor.be/breaches"]
+    )
 
 
 class NoVariables(Payload):
