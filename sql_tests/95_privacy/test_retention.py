@@ -248,6 +248,15 @@ def test_tries_to_sign_in_go_after_their_time_but_not_of_whom_something_is_held(
     assert look(at_work, tries, CARLA.customer_id) == before > 0 == look(at_work, tries, KAREL.customer_id)
 
 
+def test_a_hold_names_an_invoice_of_the_person_it_holds(at_work: Database) -> None:
+    invoices = "select id::text from public.invoices where customer_id = %s and status = 'issued' limit 1"
+    hold = "select invoice_id::text from public.place_legal_hold(%s, 'Geschil', %s)"
+    (hers, his) = (look(at_work, invoices, customer.customer_id) for customer in (CARLA, KAREL))
+    with refused("customer_not_found", 404):
+        do(at_work, hold, CARLA.customer_id, his)
+    assert do(at_work, hold, CARLA.customer_id, hers)["invoice_id"] == hers
+
+
 def test_a_run_by_hand_is_the_garages_own_and_on_record(at_work: Database) -> None:
     change(at_work, "update public.push_notifications set created_at = now() - interval '100 days'")
     change(at_work, "delete from public.delivery_attempts where push_notification_id is not null")
