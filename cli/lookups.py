@@ -44,9 +44,10 @@ def time_zone(client: Client, garage: Record) -> ZoneInfo:
     return ZoneInfo(readable(found.data, "garage.read")[0]["time_zone"])
 
 
-def in_garage_time(moment: str, zone: ZoneInfo) -> str:
-    """What the API says of a moment, as the clock of the garage showed it, to the minute."""
-    return datetime.fromisoformat(moment).astimezone(zone).isoformat(" ", "minutes")[:16]
+def in_garage_time(moment: str, zone: ZoneInfo, precision: str = "seconds") -> str:
+    """What the API says of a moment, as the clock of the garage showed it."""
+    shown = datetime.fromisoformat(moment).astimezone(zone).replace(tzinfo=None)
+    return shown.isoformat(" ", precision)
 
 
 def active_garage(client: Client) -> Record:

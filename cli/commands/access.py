@@ -6,7 +6,7 @@ import typer
 from supabase import Client
 
 from cli.client import sign_in_from_environment
-from cli.lookups import Record, active_garage, names, readable, records
+from cli.lookups import Record, active_garage, in_garage_time, names, readable, records, time_zone
 from cli.output import JsonFlag, QuietFlag, emit
 
 app = typer.Typer(no_args_is_help=True, help="Read who looked at what in your garage.")
@@ -24,13 +24,20 @@ def list_command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """List who signed in, opened cards and documents, exported, or looked as support."""
+    """List who signed in, opened cards and documents, exported, or looked as support.
+
+    `when` is in your garage's time zone.
+    """
     client = sign_in_from_environment()
     garage = active_garage(client)
     found = _newest(client, garage, limit) if customer is None else _about(client, customer)
-    who = names(client)
+    who, zone = names(client), time_zone(client, garage)
     rows = [
-        {**row, "when": row["occurred_at"][:19].replace("T", " "), "who": who.get(row["actor"], row["actor"])}
+        {
+            **row,
+            "when": in_garage_time(row["occurred_at"], zone),
+            "who": who.get(row["actor"], row["actor"]),
+        }
         for row in found
     ]
     emit(rows, as_json=as_json, quiet=quiet, columns=SHOWN, title=garage["trade_name"])

@@ -2,13 +2,23 @@
 
 import re
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from supabase import Client
 
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed, Misuse
-from cli.lookups import Record, active_garage, names, older, readable, records
+from cli.lookups import (
+    Record,
+    active_garage,
+    in_garage_time,
+    names,
+    older,
+    readable,
+    records,
+    time_zone,
+)
 from cli.output import JsonFlag, QuietFlag, emit, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Read who changed what in your garage, and verify it.")
@@ -36,7 +46,10 @@ def list_command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """List the newest changes in your garage; their values are in --json, personal ones nowhere."""
+    """List the newest changes in your garage; their values are in --json, personal ones nowhere.
+
+    `when` is in your garage's time zone.
+    """
     client = sign_in_from_environment()
     garage = active_garage(client)
     query = client.table("audit_entries").select("*").eq("garage_id", garage["id"])
@@ -44,9 +57,9 @@ def list_command(
         query = older(query, _entry(client, before), "occurred_at")
     found = query.order("occurred_at", desc=True).order("id", desc=True).limit(limit).execute()
     rows = records(found.data) if before is not None else readable(found.data, "audit.read")
-    who = names(client)
+    who, zone = names(client), time_zone(client, garage)
     emit(
-        [_described(row, who) for row in rows],
+        [_described(row, who, zone) for row in rows],
         as_json=as_json,
         quiet=quiet,
         columns=SHOWN,
@@ -122,10 +135,10 @@ def _entry(client: Client, entry_id: int) -> Record:
     return found[0]
 
 
-def _described(row: Record, who: dict[str, str]) -> Record:
+def _described(row: Record, who: dict[str, str], zone: ZoneInfo) -> Record:
     return {
         **row,
-        "when": row["occurred_at"][:19].replace("T", " "),
+        "when": in_garage_time(row["occurred_at"], zone),
         "who": who.get(row["actor"], row["actor"]),
         "event": f"{row['table_name'].removeprefix('public.')} {EVENTS[row['op']]}",
     }

@@ -99,7 +99,7 @@ def _described(row: Record, zone: ZoneInfo) -> Record:
     words = [message.get("body") or row["body"], attachments]
     return {
         **row,
-        "when": in_garage_time(row["created_at"], zone),
+        "when": in_garage_time(row["created_at"], zone, "minutes"),
         "words": " ".join(part for part in words if part) or None,
         "customer": customer.get("company_name") or customer.get("full_name"),
     }

@@ -10,7 +10,7 @@ from supabase import Client
 
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed
-from cli.lookups import Record, names, records
+from cli.lookups import Record, active_garage, in_garage_time, names, records, time_zone
 from cli.output import JsonFlag, QuietFlag, emit
 
 app = typer.Typer(no_args_is_help=True, help="Look at invoices and their whole story.")
@@ -122,16 +122,16 @@ def remind_command(number: Number, as_json: JsonFlag = False, quiet: QuietFlag =
 
 
 def trace(client: Client, number: str) -> list[Record]:
-    """The timeline of one invoice: trace_invoice's rows, plus `when` (UTC), `who` and `what` for people.
+    """The timeline of one invoice: trace_invoice's rows, plus `when` (the garage's clock), `who` and `what`.
 
     Raises APIError: `permission_missing` without audit.read, `invoice_not_found`.
     """
-    known = names(client)
+    known, zone = names(client), time_zone(client, active_garage(client))
     rows = records(client.rpc("trace_invoice", {"invoice_number": number}).execute().data)
     return [
         {
             **row,
-            "when": row["at"][:23].replace("T", " "),
+            "when": in_garage_time(row["at"], zone, "milliseconds"),
             "who": known.get(row["actor"], row["actor"]),
             "what": what(row),
         }

@@ -1,6 +1,6 @@
 """`autexor rights`: what customers ask for under the GDPR, from receiving it to the evidence."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from supabase import Client
 from cli.asking import YesFlag, confirm
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed, Misuse
-from cli.lookups import Record, active_garage, customer_named, records
+from cli.lookups import Record, active_garage, customer_named, records, time_zone
 from cli.output import JsonFlag, QuietFlag, emit, progress
 from cli.subject_export.answers import erasure_plan, export, tell_plan
 from cli.subject_export.source import as_rows
@@ -66,18 +66,22 @@ def receive_command(
     kind: Annotated[Kind, typer.Argument(help="The right they use.")],
     details: Annotated[str | None, typer.Option(help="What they said.")] = None,
     object_to: Annotated[Channel | None, typer.Option(help="What an objection is to.")] = None,
-    received_at: Annotated[datetime | None, typer.Option(help="When, if not now.")] = None,
+    received_at: Annotated[
+        datetime | None, typer.Option(help="When, by your garage's clock, if not now.")
+    ] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Write down that a customer uses a right; it is to be answered within a month."""
     client = sign_in_from_environment()
+    if received_at is not None:
+        received_at = received_at.replace(tzinfo=time_zone(client, active_garage(client)))
     arguments = {
         "customer_id": customer_named(client, customer)["id"],
         "kind": kind.value,
         "details": details,
         "object_to": object_to.value if object_to else None,
-        "received_at": received_at.astimezone(UTC).isoformat() if received_at else None,
+        "received_at": received_at.isoformat() if received_at else None,
     }
     _call(client, "receive_rights_request", arguments, as_json, quiet)
 
@@ -266,7 +270,7 @@ def _described(client: Client, rows: list[Record]) -> list[Record]:
     ids = sorted({row["customer_id"] for row in rows})
     found = client.table("customers").select("id,full_name").in_("id", ids).execute() if ids else None
     names = {row["id"]: row["full_name"] for row in records(found.data)} if found else {}
-    today = datetime.now(UTC).date()
+    today = datetime.now(time_zone(client, active_garage(client))).date()
     return [
         {
             **row,

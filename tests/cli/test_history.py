@@ -104,3 +104,16 @@ def test_who_looked_is_listed_by_name_and_for_one_customer(autexor: Autexor, sta
     )
     nobody = autexor("access", "list", "--customer", NOORD)
     assert (nobody.code, "[customer_not_found]" in nobody.err) == (1, True)
+
+
+@pytest.mark.req("D11", "D12")
+@pytest.mark.parametrize("arguments", [("audit", "list"), ("access", "list")])
+def test_a_list_shows_the_garages_clock(autexor: Autexor, stack: Stack, arguments: tuple[str, ...]) -> None:
+    said = autexor(*arguments, "--limit", "5", "--json")
+    rows = json.loads(said.out)
+    assert rows, said.err
+    with psycopg.connect(stack.environment()["DB_URL"]) as owner:
+        for row in rows:
+            query = "select to_char(%s::timestamptz at time zone 'Europe/Brussels', 'YYYY-MM-DD HH24:MI:SS')"
+            shown = owner.execute(query, (row["occurred_at"],)).fetchone()
+            assert shown == (row["when"],)

@@ -8,10 +8,13 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date, datetime, time, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from time import tzset
 from typing import Any, cast
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -113,6 +116,19 @@ class Outline(HTMLParser):
             self.links.append(str(given["href"]))
         if tag == "th":
             assert given.get("scope") in ("col", "row")
+
+
+@pytest.mark.req("G2")
+def test_when_a_request_came_is_said_by_the_garages_clock(autexor: Autexor, olga: Client) -> None:
+    came = datetime.combine(date.today() - timedelta(days=3), time(0, 30))
+    options = ("--received-at", came.isoformat(), "--json")
+    with pytest.MonkeyPatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        tzset()
+        said = autexor("rights", "receive", Person(olga, "nl").email, "access", *options, who=RITA)
+    tzset()
+    received = datetime.fromisoformat(json.loads(said.out)["received_at"])
+    assert received == came.replace(tzinfo=ZoneInfo("Europe/Brussels"))
 
 
 @pytest.mark.req("G2", "G3")
