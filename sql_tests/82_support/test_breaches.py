@@ -183,3 +183,15 @@ def test_garages_without_such_rows_are_not_concerned(database: Database) -> None
         connection.execute("select public.tell_garages(%s)", (breach,))
     with ADA.acting(database) as connection:
         assert one(connection, "select public.tell_garages(%s, array[%s]::uuid[])", breach, NOORD) == 1
+
+
+def test_a_breach_goes_ten_years_after_it_was_closed_and_never_before_its_notices(database: Database) -> None:
+    untold, told, still_open = (support.record_breach(database) for _ in "123")
+    support.tell(database, told, NOORD)
+    closed = "update private.breaches set closed_at = now() where id = any (%s::uuid[])"
+    change(database, closed, [untold, told])
+    gone = "select private.purge_breaches(now() + make_interval(years => %s)) ->> 'breaches'"
+    assert look(database, gone, 9) == "0"
+    assert look(database, gone, 11) == "1"
+    left = "select array_agg(id::text) from private.breaches where id = any (%s::uuid[])"
+    assert set(look(database, left, [untold, told, still_open])) == {told, still_open}

@@ -209,6 +209,22 @@ def test_retention_takes_another_garage_only_while_there_is_time(at_work: Databa
     assert look(at_work, runs) == 2
 
 
+def test_the_garage_that_waited_longest_comes_first(at_work: Database) -> None:
+    newest = "select garage_id::text from public.retention_runs order by created_at desc limit 1"
+    for first, second in ((NOORD, ZUID), (ZUID, NOORD)):
+        change(at_work, "delete from public.retention_runs")
+        change(
+            at_work,
+            "insert into public.retention_runs (garage_id, as_of, actor, counts, created_at)"
+            " values (%s, now(), 'worker', '{}', now() - interval '3 days'),"
+            "        (%s, now(), 'worker', '{}', now() - interval '2 days')",
+            first,
+            second,
+        )
+        change(at_work, "select private.apply_due_retention(now(), interval '0 seconds')")
+        assert look(at_work, newest) == first
+
+
 APPLY = "apply_due_retention(as_of timestamptz, budget interval default '10 seconds')"
 
 
@@ -218,6 +234,7 @@ APPLY = "apply_due_retention(as_of timestamptz, budget interval default '10 seco
         ("retention", f"{APPLY} returns int", "website_requests"),
         ("removals", "retry_removals() returns jsonb", "retention"),
         ("history", "keep_history(at timestamptz) returns jsonb", "retention"),
+        ("breaches", "purge_breaches(at timestamptz) returns jsonb", "retention"),
         ("website", "purge_website(at timestamptz default now()) returns jsonb", "retention"),
         ("telemetry", "purge_telemetry(at timestamptz default now()) returns jsonb", "retention"),
     ],

@@ -439,3 +439,19 @@ comment on function public.acknowledge_breach is 'Confirms that your garage has 
 
 grant execute on function public.record_breach, public.change_breach, public.list_breaches,
     public.breach_scope, public.tell_garages, public.acknowledge_breach to authenticated;
+
+create function private.purge_breaches(at timestamptz)
+returns jsonb
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+    with gone as (
+        delete from private.breaches b
+         where b.closed_at < purge_breaches.at - interval '10 years'
+           and not exists (select from public.breach_notices n where n.breach_id = b.id)
+        returning 1)
+    select jsonb_build_object('breaches', (select count(*) from gone));
+$$;
+comment on function private.purge_breaches is
+    'Deletes breaches that were closed ten years ago, once no garage keeps a notice of them any more; how many';

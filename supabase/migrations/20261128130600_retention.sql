@@ -181,10 +181,12 @@ declare
     amount int := 0;
 begin
     for garage in
-        select g.id from public.garages g
-         where not exists (select from public.retention_runs r
-                            where r.garage_id = g.id and r.created_at > now() - interval '23 hours')
-         order by g.id limit 25
+        select g.id
+          from public.garages g
+         cross join lateral (select max(r.created_at) as last_run from public.retention_runs r
+                              where r.garage_id = g.id) r
+         where coalesce(r.last_run < now() - interval '23 hours', true)
+         order by r.last_run nulls first, g.id
     loop
         begin
             amount := amount + (
@@ -201,7 +203,7 @@ begin
     return amount;
 end $$;
 comment on function private.apply_due_retention is
-    'Retention of the garages whose last run is a day ago, some at a time, each by itself; how many rows went';
+    'Retention of the garages whose last run is a day ago, the longest first, each by itself, while there is time; how many rows went';
 
 create function private.run_retention(is_dry_run boolean)
 returns jsonb

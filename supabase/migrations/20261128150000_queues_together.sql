@@ -126,6 +126,7 @@ begin
              where r.created_at = now() and r.failure is not null))
         when 'removals' then private.retry_removals()
         when 'history' then private.keep_history(now())
+        when 'breaches' then private.purge_breaches(now())
         when 'website' then private.purge_website(now())
         when 'telemetry' then private.purge_telemetry(now()) end;
 end $$;
@@ -160,7 +161,7 @@ begin
     delete from private.document_grants where expires_at < now() - interval '1 hour';
     get diagnostics deleted = row_count;
     counts := counts || jsonb_build_object('document_grants', deleted);
-    foreach task in array array['retention', 'removals', 'history', 'website', 'telemetry'] loop
+    foreach task in array array['retention', 'removals', 'history', 'breaches', 'website', 'telemetry'] loop
         begin
             counts := counts || private.housekeep_one(task);
         exception when others then
