@@ -71,6 +71,21 @@ def test_everybody_with_that_address_is_meant_and_nobody_who_had_it(database: Da
     assert look(database, STOPPED) == [KAREL.customer_id]
 
 
+def test_who_is_restricted_can_stop_mails_too(database: Database, token: str) -> None:
+    with database.connect() as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            "with asked as ("
+            " insert into public.rights_requests (garage_id, customer_id, kind, due_on, status)"
+            " values (%s, %s, 'restriction', current_date, 'received') returning garage_id, customer_id, id)"
+            " insert into public.customer_restrictions (garage_id, customer_id, request_id)"
+            " select garage_id, customer_id, id from asked",
+            (NOORD, CARLA.customer_id),
+        )
+    assert edge(database, "take_opt_out", token=token) is not None
+    assert look(database, STOPPED) == [CARLA.customer_id]
+
+
 def test_a_token_is_of_one_mail_and_made_by_the_database_alone(
     database: Database, mail: str, token: str
 ) -> None:
