@@ -69,6 +69,11 @@ def emit_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def emit_words(text: str) -> None:
+    """Print what somebody wrote: as it is into a pipe or file, harmless on a terminal."""
+    emit_text("\n".join(map(printable, text.split("\n"))) if _is_terminal() else text)
+
+
 def printable(text: str) -> str:
     """The text on one line, and nothing in it that a terminal would obey instead of show."""
     return _COMMANDS.sub("\ufffd", _GAPS.sub(" ", text))

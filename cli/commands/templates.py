@@ -10,7 +10,7 @@ from cli.asking import YesFlag, confirm
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed
 from cli.lookups import Record, active_garage, readable, records
-from cli.output import JsonFlag, QuietFlag, emit, emit_text, progress, tell
+from cli.output import JsonFlag, QuietFlag, emit, emit_words, progress, tell
 from cli.template_options import (
     ChannelOption,
     ContentSidOption,
@@ -79,7 +79,7 @@ def show_command(
     if as_json:
         emit(row, as_json=True)
     elif part:
-        emit_text(str(row["subject" if part == "subject" else f"body_{part}"] or ""))
+        emit_words(str(row["subject" if part == "subject" else f"body_{part}"] or ""))
     else:
         origin = "ships" if row["status"] == "shipped" else "yours"
         tell(f"{kind}, {channel}, {locale}: version {row['version']} ({origin}, {row['status']})")
@@ -114,7 +114,7 @@ def preview_command(
     if as_json:
         emit(row, as_json=True)
     elif part:
-        emit_text(str(row[part] or ""))
+        emit_words(str(row[part] or ""))
     else:
         _say(row["subject"], row["text"], None)
         _tell_size(row)
@@ -203,10 +203,10 @@ def _told(row: Record) -> Record:
 
 def _say(subject: Any, text: Any, html: Any) -> None:
     if subject:
-        emit_text(f"Subject: {subject}\n")
-    emit_text(str(text).rstrip("\n"))
+        emit_words(f"Subject: {subject}\n")
+    emit_words(str(text).rstrip("\n"))
     if html:
-        emit_text(f"\n{html}")
+        emit_words(f"\n{html}")
 
 
 def _tell_size(row: Record) -> None:

@@ -12,7 +12,7 @@ from cli.asking import YesFlag, confirm
 from cli.client import sign_in_from_environment
 from cli.errors import CommandFailed
 from cli.lookups import Record, records
-from cli.output import JsonFlag, QuietFlag, emit, emit_text, tell
+from cli.output import JsonFlag, QuietFlag, emit, emit_words, tell
 
 app = typer.Typer(no_args_is_help=True, help="Handle requests on autexor.be (staff of Autexor only).")
 requests = typer.Typer(no_args_is_help=True, help="Read requests, follow them up and close them.")
@@ -157,7 +157,7 @@ def show_policy_command(
     if as_json:
         emit(found[0], as_json=True)
     else:
-        emit_text(found[0]["body"])
+        emit_words(found[0]["body"])
 
 
 @policy.command("publish")

@@ -38,7 +38,7 @@ def test_the_link_says_whose_mails_it_stops_and_stops_them(database: Database, t
     assert page == {"garage_name": "Garage Noord", "locale": "nl"}
     assert look(database, STOPPED) is None, "whoever only looks, a scanner of links say, stops nothing"
     for _ in range(2):
-        assert edge(database, "take_opt_out", token=token) == page
+        assert edge(database, "take_opt_out", token=token) == {**page, "is_known": True}
     assert look(database, STOPPED) == [CARLA.customer_id]
     assert not look(database, WANTS, NOORD, CARLA.customer_id)
     assert look(database, WANTS, NOORD, KAREL.customer_id)
@@ -69,6 +69,16 @@ def test_everybody_with_that_address_is_meant_and_nobody_who_had_it(database: Da
     )
     assert edge(database, "take_opt_out", token=token) is not None
     assert look(database, STOPPED) == [KAREL.customer_id]
+
+
+def test_an_address_that_nobody_has_any_more_stops_nothing_and_says_so(
+    database: Database, token: str
+) -> None:
+    change(
+        database, "update public.customers set email = 'new@example.test' where id = %s", CARLA.customer_id
+    )
+    assert edge(database, "take_opt_out", token=token)["is_known"] is False
+    assert look(database, STOPPED) is None
 
 
 def test_who_is_restricted_can_stop_mails_too(database: Database, token: str) -> None:

@@ -197,6 +197,31 @@ def test_lifting_needs_a_reason_and_gives_everything_back(restricted: Database) 
         call(restricted, OLGA, "lift_restriction(%s, 'Nog eens')", CARLA.customer_id)
 
 
+def test_who_asks_twice_is_restricted_once_and_lifted_at_once(restricted: Database) -> None:
+    again = ask(restricted, "restriction")
+    assert do(restricted, "select * from public.execute_restriction(%s)", again["id"])["status"] == "done"
+    live = "select count(*) from public.customer_restrictions where lifted_at is null"
+    assert look(restricted, live) == 1
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    assert look(restricted, live) == 0
+
+
+def test_two_restricted_customers_who_were_merged_are_lifted_at_once(restricted: Database) -> None:
+    double = twin(restricted)
+    request = ask(restricted, "restriction", double)
+    do(restricted, "select * from public.execute_restriction(%s)", request["id"])
+    change(
+        restricted,
+        "update public.customers set merged_into_id = %s, archived_at = now() where id = %s",
+        CARLA.customer_id,
+        double,
+    )
+    live = "select count(*) from public.customer_restrictions where lifted_at is null"
+    assert look(restricted, live) == 2
+    call(restricted, OLGA, "lift_restriction(%s, 'Opgelost')", CARLA.customer_id)
+    assert look(restricted, live) == 0
+
+
 def test_a_restricted_customer_is_corrected_and_erased_on_request(restricted: Database) -> None:
     request = ask(restricted, "rectification")
     call(restricted, OLGA, "rectify_customer(%s, %s)", request["id"], '{"city": "Gent"}')

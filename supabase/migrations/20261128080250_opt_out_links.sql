@@ -66,15 +66,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     mail public.communications := private.mail_of_token(token);
-begin
     -- Who has the address now: a mail that went to a stranger by mistake stops nothing for the customer.
-    perform private.opt_out(mail.garage_id, array(
-            select c.id from public.customers c
-             where c.garage_id = mail.garage_id and c.email = lower(mail.recipient)
-               and c.merged_into_id is null
-             order by c.id), 'email');
-    return private.read_opt_out(token);
+    holders uuid[] := array(
+        select c.id from public.customers c
+         where c.garage_id = mail.garage_id and c.email = lower(mail.recipient)
+           and c.merged_into_id is null
+         order by c.id);
+begin
+    perform private.opt_out(mail.garage_id, holders, 'email');
+    return private.read_opt_out(token) || jsonb_build_object('is_known', cardinality(holders) > 0);
 end $$;
 comment on function private.take_opt_out is
-    'Opts every customer of that garage with the mail''s address out of its mails; as read_opt_out';
+    'Opts every customer of that garage with the mail''s address out of its mails; as read_opt_out, and whether any has it';
 grant execute on function private.read_opt_out, private.take_opt_out to edge;

@@ -381,8 +381,10 @@ declare
 begin
     perform private.stop_messages(request.garage_id,
         private.customer_ids(request.garage_id, request.customer_id), 'customer_restricted');
+    -- Who asks twice is restricted once.
     insert into public.customer_restrictions (garage_id, customer_id, request_id, restricted_by)
-    values (request.garage_id, request.customer_id, request.id, private.my_membership());
+    select request.garage_id, request.customer_id, request.id, private.my_membership()
+     where private.may_contact(request.garage_id, request.customer_id);
     return private.finish_rights_request(request, jsonb_build_object('restricted_at', now()));
 end $$;
 
@@ -414,12 +416,15 @@ declare
     garage uuid := private.require('rights.execute');
     restriction public.customer_restrictions;
 begin
-    update public.customer_restrictions r
-       set lifted_at = now(), lifted_by = private.my_membership(),
-           lift_reason = coalesce(btrim(reason), '')
-     where r.garage_id = garage and r.lifted_at is null
-       and r.customer_id = any (private.customer_ids(garage, lift_restriction.customer_id))
-    returning * into restriction;
+    -- Two that were merged may each have been restricted.
+    with lifted as (
+        update public.customer_restrictions r
+           set lifted_at = now(), lifted_by = private.my_membership(),
+               lift_reason = coalesce(btrim(reason), '')
+         where r.garage_id = garage and r.lifted_at is null
+           and r.customer_id = any (private.customer_ids(garage, lift_restriction.customer_id))
+        returning r.*)
+    select * into restriction from lifted l order by l.restricted_at, l.id limit 1;
     if not found then
         perform private.refuse_not_restricted(garage, lift_restriction.customer_id);
     end if;

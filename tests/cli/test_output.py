@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from cli.asking import confirm
-from cli.output import emit, emit_text, progress, tell
+from cli.output import emit, emit_text, emit_words, progress, tell
 
 ROWS = [
     {"id": "a", "total": Decimal("1.10"), "paid": None},
@@ -94,6 +94,10 @@ def test_what_a_stranger_wrote_commands_no_terminal(
     shown = "".join(set(said.out + said.err) - ({"\t", "\x1b"} if not is_terminal else {"\x1b"}))
     assert not COMMANDS & set(shown) and attack not in said.out + said.err
     assert said.out.count("Dag") >= 4 and "💬 é" in said.out and "💬 é" in said.err
+    emit_words(f"{text}\n<p>")
+    words = capsys.readouterr().out
+    assert words.endswith("\n<p>\n")
+    assert (text not in words and not COMMANDS & set(words)) if is_terminal else words == f"{text}\n<p>\n"
     emit({"id": text}, as_json=True)
     document = capsys.readouterr().out
     assert not COMMANDS & set(document)

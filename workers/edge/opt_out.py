@@ -44,6 +44,8 @@ class Words:
     button: str
     done_title: str
     done: str
+    moved_title: str
+    moved: str
     unknown_title: str
     unknown: str
 
@@ -57,6 +59,9 @@ WORDS: dict[str, Words] = {
         done_title="U krijgt geen e-mails meer van {garage}",
         done="Berichten over uw toegang, zoals een nieuw wachtwoord, blijven komen. "
         "Wilt u weer e-mails? Zeg het aan {garage}.",
+        moved_title="{garage} schrijft niet meer naar dit adres",
+        moved="Geen klant van {garage} heeft dit e-mailadres nog. Krijgt u e-mails op een ander adres? "
+        "Gebruik dan de link in zo’n e-mail.",
         unknown_title="Deze link is niet geldig",
         unknown="Open de link uit de e-mail nog eens helemaal, of vraag het aan uw garage.",
     ),
@@ -68,6 +73,9 @@ WORDS: dict[str, Words] = {
         done_title="Vous ne recevrez plus d’e-mails de {garage}",
         done="Les messages concernant votre accès, comme un nouveau mot de passe, continueront d’arriver. "
         "Vous souhaitez à nouveau des e-mails ? Dites-le à {garage}.",
+        moved_title="{garage} n’écrit plus à cette adresse",
+        moved="Aucun client de {garage} n’a plus cette adresse e-mail. Recevez-vous des e-mails à une autre "
+        "adresse ? Utilisez le lien de l’un de ceux-ci.",
         unknown_title="Ce lien n’est pas valable",
         unknown="Ouvrez à nouveau le lien complet de l’e-mail, ou demandez à votre garage.",
     ),
@@ -79,6 +87,9 @@ WORDS: dict[str, Words] = {
         done_title="You get no more e-mails from {garage}",
         done="Messages about your access, such as a new password, keep coming. "
         "You want e-mails again? Tell {garage}.",
+        moved_title="{garage} does not write to this address any more",
+        moved="No customer of {garage} has this e-mail address any more. Do you get e-mails at another one? "
+        "Then use the link in one of those.",
         unknown_title="This link is not valid",
         unknown="Open the whole link of the e-mail again, or ask your garage.",
     ),
@@ -104,8 +115,10 @@ async def stop(request: Request) -> Response:
         found = await edge.opt_outs.take(request.path_params["token"])
     if found is None:
         return _unknown(request)
-    log.info(event("opt_out.taken", channel="email"))
     words = WORDS[found.locale]
+    if not found.is_known:
+        return _page(found.locale, words.moved_title, words.moved, found.garage_name)
+    log.info(event("opt_out.taken", channel="email"))
     return _page(found.locale, words.done_title, words.done, found.garage_name)
 
 

@@ -11,10 +11,11 @@ _TOKEN = re.compile(r"[0-9a-f]{64}")
 
 
 class OptOut(Answer):
-    """Whose mails a link stops, and the language of the mail it came in."""
+    """Whose mails a link stops, the language of its mail, and whether a customer still has the address."""
 
     garage_name: str
     locale: Locale
+    is_known: bool = True
 
 
 class OptOuts:

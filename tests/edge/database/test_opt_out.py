@@ -78,6 +78,17 @@ def test_the_page_asks_in_the_language_of_the_mail_and_its_button_stops_them(
     assert is_stopped(portal)
 
 
+def test_an_address_that_was_replaced_is_not_said_to_be_stopped(portal: Any, path: str) -> None:
+    move = "update public.customers set email = %s where id = %s"
+    change(portal.database, move, "new@example.test", CARLA.customer_id)
+    try:
+        answer = portal.http.post(path)
+    finally:
+        change(portal.database, move, CARLA.login, CARLA.customer_id)
+    assert answer.status_code == 200 and "schrijft niet meer naar dit adres" in answer.text
+    assert not is_stopped(portal)
+
+
 def test_a_mail_program_stops_them_in_one_click(portal: Any, path: str) -> None:
     answer = portal.http.post(path, data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
