@@ -3,6 +3,7 @@
 import pytest
 
 from devstack.testing import Connection, Database
+from sql_tests import probes
 from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, MARC, NOORD, OLGA, OTTO, RITA
 from sql_tests.steps import draft, issue, one, refused
 
@@ -123,3 +124,26 @@ def test_a_check_digit_that_is_off_is_a_warning_and_no_refusal(
             connection.execute(add, (NOORD, vin))
         found = one(connection, "select public.vin_warning(v) from public.vehicles v where v.vin = %s", vin)
     assert found == warning
+
+
+@pytest.mark.req("P10")
+def test_a_customer_sees_the_plates_of_their_own_time_and_none_of_an_earlier_owner(
+    busy_database: Database,
+) -> None:
+    borne = "select plate from public.vehicle_plates where vehicle_id = %s order by plate"
+    with busy_database.connect() as connection:
+        connection.execute(
+            "insert into public.vehicle_plates (garage_id, vehicle_id, plate, valid_from, valid_to)"
+            " select garage_id, vehicle_id, '0-OLD-111', valid_from - 900, valid_from - 500"
+            " from public.vehicle_ownerships where vehicle_id = %s order by valid_from limit 1",
+            (CARLA.vehicle_id,),
+        )
+        # No view shows them all, and the schema is closed: what would be seen if one did.
+        connection.execute("grant usage on schema public to portal")
+        with probes.acting(connection, RITA):
+            staff = [row["plate"] for row in connection.execute(borne, (CARLA.vehicle_id,))]
+        with probes.acting(connection, CARLA.actor):
+            own = [row["plate"] for row in connection.execute(borne, (CARLA.vehicle_id,))]
+        connection.rollback()
+    assert "0-OLD-111" in staff and "1-ABC-234" in staff
+    assert own == [plate for plate in staff if plate != "0-OLD-111"] != []
