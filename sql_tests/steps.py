@@ -212,6 +212,20 @@ def edge(database: Database, function: str, **arguments: object) -> Any:
     return row["answer"]
 
 
+def restrict(database: Database, customer: Customer) -> None:
+    """The state of a restricted customer, without its way through the request."""
+    with database.connect() as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            "with asked as ("
+            " insert into public.rights_requests (garage_id, customer_id, kind, due_on, status)"
+            " values (%s, %s, 'restriction', current_date, 'received') returning garage_id, customer_id, id)"
+            " insert into public.customer_restrictions (garage_id, customer_id, request_id)"
+            " select garage_id, customer_id, id from asked",
+            (customer.garage_id, customer.customer_id),
+        )
+
+
 def digest(text: str) -> str:
     """SHA-256 as hex, which is how tokens are stored."""
     return hashlib.sha256(text.encode()).hexdigest()

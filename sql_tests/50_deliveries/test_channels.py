@@ -16,6 +16,7 @@ from sql_tests.steps import (
     look,
     one,
     refused,
+    restrict,
     work_order,
 )
 
@@ -164,16 +165,7 @@ def test_an_account_for_whatsapp_is_tried_with_a_number_that_wrote(database: Dat
 
 def test_who_may_not_be_written_to_still_gets_what_lets_them_in(database: Database) -> None:
     (ordinary,) = told(database)
-    with database.connect() as connection:
-        connection.execute("set local session_replication_role = replica")
-        connection.execute(
-            "with asked as ("
-            " insert into public.rights_requests (garage_id, customer_id, kind, due_on, status)"
-            " values (%s, %s, 'restriction', current_date, 'received') returning garage_id, customer_id, id)"
-            " insert into public.customer_restrictions (garage_id, customer_id, request_id)"
-            " select garage_id, customer_id, id from asked",
-            (NOORD, CARLA.customer_id),
-        )
+    restrict(database, CARLA)
     notice = "select private.notify_of_change(a, 'pin_changed') from public.portal_accounts a where a.id = %s"
     change(database, notice, CARLA.account_id)
     assert [c["job"]["template"] for c in claim(database, "send")] == ["portal_notice"]

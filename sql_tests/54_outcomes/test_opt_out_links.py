@@ -7,7 +7,7 @@ import pytest
 from devstack.testing import Database
 from sql_tests.cast import CARLA, CARLA_AT_ZUID, KAREL, NOORD, RITA, ZUID, Actor
 from sql_tests.outcomes import under_way
-from sql_tests.steps import change, claim, denied, edge, finish, issued_invoice, look
+from sql_tests.steps import change, claim, denied, edge, finish, issued_invoice, look, restrict
 
 pytestmark = pytest.mark.req("D10")
 
@@ -82,16 +82,7 @@ def test_an_address_that_nobody_has_any_more_stops_nothing_and_says_so(
 
 
 def test_who_is_restricted_can_stop_mails_too(database: Database, token: str) -> None:
-    with database.connect() as connection:
-        connection.execute("set local session_replication_role = replica")
-        connection.execute(
-            "with asked as ("
-            " insert into public.rights_requests (garage_id, customer_id, kind, due_on, status)"
-            " values (%s, %s, 'restriction', current_date, 'received') returning garage_id, customer_id, id)"
-            " insert into public.customer_restrictions (garage_id, customer_id, request_id)"
-            " select garage_id, customer_id, id from asked",
-            (NOORD, CARLA.customer_id),
-        )
+    restrict(database, CARLA)
     assert edge(database, "take_opt_out", token=token) is not None
     assert look(database, STOPPED) == [CARLA.customer_id]
 
@@ -118,6 +109,7 @@ def test_no_client_learns_a_token(database: Database, mail: str, actor: Actor) -
             connection.execute(f"select private.{function}".encode(), (mail,))
     with denied(), database.connect("edge") as connection:
         connection.execute("select private.opt_out_token(%s)", (mail,))
+    assert edge(database, "read_opt_out", token=look(database, TOKEN, mail)) is not None
 
 
 def test_a_mail_to_a_customer_carries_its_token_and_one_about_access_does_not(database: Database) -> None:

@@ -162,15 +162,6 @@ begin
         case when is_under_way then 'unknown' else 'give_up' end, reason, '{}');
 end $$;
 
--- The website's settings say it, once there are any.
-create function private.own_address()
-returns text
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-return 'info@autexor.be';
-comment on function private.own_address is 'Where answers to Autexor itself go';
-
 create or replace function private.communication_job(communication_id uuid)
 returns jsonb
 language plpgsql

@@ -28,7 +28,7 @@ comment on column public.communications.breach_notice_id is 'internal: what the 
 create index communications_membership_idx on public.communications (garage_id, membership_id);
 call private.audit_table('public.communications');
 
-create or replace function private.own_address()
+create function private.own_address()
 returns text
 language sql
 stable
@@ -36,6 +36,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select s.notice_address from website.settings s;
 $$;
+comment on function private.own_address is 'Where answers to Autexor itself go';
 
 create function private.tell_owners(garage_id uuid, template text, support_request_id uuid default null,
     breach_notice_id uuid default null)
