@@ -14,7 +14,7 @@ from workers.core.kinds import GARAGE_KINDS, Channel, Kind, MessageKind
 from workers.core.payload import LOCALES
 from workers.core.rendering import LONGEST_PUSH_BODY, LONGEST_PUSH_TITLE, LONGEST_SHORT_TEXT, LONGEST_SUBJECT
 from workers.core.shipped import shipped
-from workers.core.stopping import footer
+from workers.core.stopping import EXAMPLE, footer
 
 TEXT = Path("cli/reference/templates_page.md")
 LIMITS = {
@@ -55,7 +55,10 @@ def _stop_rows() -> list[list[str]]:
     return [
         [
             channel,
-            *((footer("work_ready", channel, locale, "…") or "").replace("\n", " ⏎ ") for locale in LOCALES),
+            *(
+                (footer("work_ready", channel, locale, "…", EXAMPLE) or "").replace("\n", " ⏎ ")
+                for locale in LOCALES
+            ),
         ]
         for channel in channels
     ]

@@ -97,7 +97,7 @@ def test_what_ships_could_be_saved_by_any_garage(kind: MessageKind, channel: Cha
 def test_each_message_to_a_customer_says_how_to_stop_and_none_about_access_does(
     kind: MessageKind, channel: Channel, locale: Locale
 ) -> None:
-    stop = footer(kind, channel, locale, "Garage Noord")
+    stop = footer(kind, channel, locale, "Garage Noord", EXAMPLE)
     assert (stop is not None) == (GARAGE_KINDS[kind].can_stop and channel != "push")
     assert GARAGE_KINDS[kind].can_stop != GARAGE_KINDS[kind].is_about_access or kind == "provider_test"
     bare = Wording(version=1, subject="S", text="x", html="<p>x</p>", content_sid=None)
@@ -113,7 +113,7 @@ def test_each_message_to_a_customer_says_how_to_stop_and_none_about_access_does(
 
 
 def test_a_text_that_says_it_already_is_left_as_it_is(send_job: Make) -> None:
-    text = f"Dag. {footer('invoice_issued', 'sms', 'nl', 'x')}!"
+    text = f"Dag. {footer('invoice_issued', 'sms', 'nl', 'x', '')}!"
     said = render_text(send_job(**by("sms", own(text))), SITES)
     assert said.body == text
     # A garage that is merely called so does not say it.
@@ -242,7 +242,7 @@ def test_an_sms_is_counted_and_said_in_plain_typography(send_job: Make) -> None:
 
 
 def test_a_message_of_whatsapp_names_the_approved_template_and_fills_its_places(send_job: Make) -> None:
-    stop = footer("invoice_issued", "whatsapp", "nl", "x")
+    stop = footer("invoice_issued", "whatsapp", "nl", "x", "")
     text = f"Dag {{{{ customer_name }}}},\n{{{{ gross_total }}}} {{{{ credits_number }}}}. {stop}"
     said = render_text(send_job(**by("whatsapp", own(text, content_sid=SID))), SITES)
     assert said.content_sid == SID

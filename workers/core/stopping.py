@@ -22,7 +22,7 @@ _SMS: dict[Locale, str] = {
 
 
 def footer(
-    kind: MessageKind, channel: Channel, locale: Locale, garage_name: str, opt_out_url: str = EXAMPLE
+    kind: MessageKind, channel: Channel, locale: Locale, garage_name: str, opt_out_url: str
 ) -> str | None:
     """What to say at the end; None where there is nothing to stop, and for a push, which the phone stops.
 
