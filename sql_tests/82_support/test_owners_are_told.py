@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from devstack.testing import Database
@@ -243,7 +244,7 @@ def test_a_mail_to_an_owner_is_about_one_thing_and_of_their_garage(
         f"garage_id = '{ZUID}'": "communications_garage_id_",
     }
     for change_made, constraint in breaking.items():
-        with pytest.raises(Exception, match=constraint), database.connect() as connection:
+        with pytest.raises(psycopg.errors.IntegrityError, match=constraint), database.connect() as connection:
             connection.execute(
                 f"update public.communications set {change_made} where template = %s".encode(), (template,)
             )
